@@ -1,0 +1,30 @@
+"""The public nouns of accounts: who you are and what you may spend.
+
+Everybody above imports from here; these modules know `django` and each other, downwards.
+"""
+
+from accounts.models.consents import Consent
+from accounts.models.quotas import Quota
+from accounts.models.users import User
+from accounts.models.wallets import (
+    Kind,
+    NotEnoughCredits,
+    Pocket,
+    ReferenceTaken,
+    Transfer,
+    Wallet,
+    WalletFrozen,
+)
+
+__all__ = [
+    "Consent",
+    "Kind",
+    "NotEnoughCredits",
+    "Pocket",
+    "Quota",
+    "ReferenceTaken",
+    "Transfer",
+    "User",
+    "Wallet",
+    "WalletFrozen",
+]

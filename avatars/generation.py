@@ -1,0 +1,324 @@
+"""Generation: the plot. A wish is submitted, advanced step by step, cancelled or brought to its end.
+
+Knows the nouns, `screening`, `sending` and `delivery`. `advance` is one verb for view, webhook,
+task, sweep and command: it may be called too often, never wrongly.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts.models import Consent, NotEnoughCredits, User
+from avatars import delivery, screening, sending
+from avatars.models import (
+    Attempt,
+    AvatarRequest,
+    FacePhoto,
+    Heartbeat,
+    Quality,
+    Reason,
+    State,
+    Style,
+)
+from avatars.models.attempts import Breaker, Outcome, Service
+from avatars.models.avatar_requests import PROMPT_LIMIT
+from avatars.models.pace import (
+    WAIT_LIMIT,
+    line_length,
+    pace,
+    promise,
+    wait_seconds,
+)
+
+logger = logging.getLogger("likeness.engine")
+staff = logging.getLogger("likeness.staff")
+
+# The face-photo text people agree to; a new wording is a new version and is asked for again.
+FACE_CONSENT_VERSION = "2026-11"
+SWEEP_LIMIT = 200
+POISON_TRIES = 5
+
+
+class SubmitRefused(Exception):
+    """A wish that cannot be taken; no credit moved and nothing was stored."""
+
+
+class WordsRefused(SubmitRefused):
+    def __init__(self, category: str) -> None:
+        super().__init__(category)
+        self.category = category
+
+
+class WordsMissing(SubmitRefused):
+    """The description is empty or longer than PROMPT_LIMIT characters."""
+
+
+class PhotoGone(SubmitRefused):
+    """The photo was deleted, has expired or was never usable."""
+
+
+class ConsentMissing(SubmitRefused):
+    """The person has not agreed to the current face-photo text, or has withdrawn."""
+
+
+class PriceMoved(SubmitRefused):
+    def __init__(self, cost: int) -> None:
+        super().__init__(str(cost))
+        self.cost = cost
+
+
+class TooManyOpen(SubmitRefused):
+    def __init__(self, limit: int) -> None:
+        super().__init__(str(limit))
+        self.limit = limit
+
+
+class TooManyToday(SubmitRefused):
+    def __init__(self, limit: int, again_at: datetime) -> None:
+        super().__init__(str(limit))
+        self.limit, self.again_at = limit, again_at
+
+
+class LineTooLong(SubmitRefused):
+    """The wait is longer than any promise we could keep."""
+
+
+class Suspended(SubmitRefused):
+    """The person may look and leave, but not make."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person asks for. `number` is the form's draft number: the same number twice is the
+    same request. `shown_cost` is the price on the button, in credits (None: not shown).
+    """
+
+    photo: FacePhoto
+    prompt: str
+    style: Style
+    quality: Quality
+    avoid: str = ""
+    number: uuid.UUID | None = None
+    shown_cost: int | None = None
+    batch: uuid.UUID | None = None
+
+
+# ── Submit and cancel ───────────────────────────────────────────────────────────────────────────
+
+
+def submit(user: User, wish: Wish) -> AvatarRequest:
+    """Take the wish and hold its credits, in one transaction, once per number.
+
+    Raises NotEnoughCredits or a SubmitRefused; then nothing has moved. Ring the returned
+    request's id after the commit.
+    """
+    number = wish.number or uuid.uuid4()
+    earlier = AvatarRequest.objects.filter(user=user, public_id=number).first()
+    if earlier is not None:
+        return earlier
+    now = timezone.now()
+    prompt, avoid = check_wish(user, wish, now)
+    try:
+        with transaction.atomic():
+            return hold_and_join(user, wish, prompt, avoid, number, now)
+    except IntegrityError:
+        # A double click: the other half was faster with the same number.
+        return AvatarRequest.objects.get(user=user, public_id=number)
+
+
+def check_wish(user: User, wish: Wish, now: datetime) -> tuple[str, str]:
+    """Everything that can be refused before the wallet is touched. Returns the clean words."""
+    if user.suspended_at is not None:
+        raise Suspended
+    prompt = screening.clean_words(wish.prompt)
+    avoid = screening.clean_words(wish.avoid)
+    if not 1 <= len(prompt) <= PROMPT_LIMIT:
+        raise WordsMissing
+    opinion = screening.screen(prompt, avoid)
+    if opinion.outcome == "refuse":
+        raise WordsRefused(opinion.category or "rules")
+    if wish.photo.user_id != user.pk or not wish.photo.is_present(now):
+        raise PhotoGone
+    face_consents = Consent.objects.standing().to(Consent.Kind.FACE, FACE_CONSENT_VERSION)
+    if not face_consents.filter(user=user).exists():
+        raise ConsentMissing
+    if wish.shown_cost is not None and wish.shown_cost != wish.quality.cost:
+        raise PriceMoved(wish.quality.cost)
+    return prompt, avoid
+
+
+def hold_and_join(
+    user: User, wish: Wish, prompt: str, avoid: str, number: uuid.UUID, now: datetime
+) -> AvatarRequest:
+    """The transaction of a submit: top-up, hold (locks the wallet), counts, turn, row."""
+    quota = user.quota
+    quota.top_up(now)
+    cost = wish.quality.cost
+    hold = user.wallet.hold(cost, str(number))
+    # Counted only now: the hold's UPDATE has locked the wallet, so two tabs cannot both pass.
+    own = AvatarRequest.objects.filter(user=user)
+    if own.open().count() >= quota.max_open:
+        raise TooManyOpen(quota.max_open)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if own.filter(created_at__gte=midnight).count() >= quota.max_per_day:
+        raise TooManyToday(quota.max_per_day, midnight + timedelta(days=1))
+    shown_wait = expected_seconds(wish.style, wish.quality, now)
+    if shown_wait > WAIT_LIMIT.total_seconds():
+        raise LineTooLong
+    deadline = promise(shown_wait, now)
+    if not FacePhoto.objects.used(wish.photo.pk, now):
+        raise PhotoGone
+    return AvatarRequest.objects.create(
+        public_id=number,
+        user=user,
+        photo=wish.photo,
+        prompt=prompt,
+        avoid=avoid,
+        style=wish.style,
+        quality=wish.quality,
+        cost=cost,
+        batch=wish.batch,
+        state=State.QUEUED,
+        turn=AvatarRequest.objects.next_turn(user.pk),
+        due_at=deadline,
+        deadline_at=deadline,
+        hold=hold,
+        queued_at=now,
+        created_at=now,
+    )
+
+
+def expected_seconds(style: str, quality: str, now: datetime) -> float:
+    """Wait and drawing of a request that joined the line now, in seconds."""
+    drawing = pace(style, quality).p50
+    waiting = line_length()
+    slots_free = settings.FACE_GEN_SLOTS - Attempt.objects.filter(slot_no__isnull=False).count()
+    wait = wait_seconds(waiting + 1, drawing, now) if waiting >= max(0, slots_free) else 0.0
+    return wait + drawing
+
+
+def cancel(avatar_request: AvatarRequest, reason: Reason = Reason.OWNER) -> bool:
+    """End a request that waits, with its credits back. False when it is already being drawn or
+    has ended.
+    """
+    if avatar_request.state not in (State.HELD, State.QUEUED):
+        return False
+    return avatar_request.finish(State.CANCELLED, reason, now=timezone.now())
+
+
+# ── Advance ─────────────────────────────────────────────────────────────────────────────────────
+
+STEPS: dict[State, Callable[[AvatarRequest], None]] = {
+    State.SENDING: sending.send,
+    State.UNCERTAIN: sending.settle,
+    State.GENERATING: delivery.look,
+    State.STORING: delivery.store,
+    State.FAILED: delivery.look_for_late_picture,
+}
+
+
+def advance(pk: int) -> list[int]:
+    """One step of one request, if it is due. Returns the ids that deserve a doorbell now."""
+    avatar_request = (
+        AvatarRequest.objects.select_related("photo__file", "hold__wallet").filter(pk=pk).first()
+    )
+    now = timezone.now()
+    if avatar_request is not None and avatar_request.due_at is not None and (
+        avatar_request.claim(now)
+    ):
+        # The deadline comes first of all: even a bug below ends in a return.
+        if avatar_request.is_past_deadline(now):
+            run_out(avatar_request, now)
+        elif not poisoned(avatar_request, now):
+            STEPS[State(avatar_request.state)](avatar_request)
+    return [*sending.dispatch(), *due_now(pk)]
+
+
+def due_now(pk: int) -> list[int]:
+    return list(
+        AvatarRequest.objects.filter(pk=pk, due_at__lte=timezone.now()).values_list(
+            "pk", flat=True
+        )
+    )
+
+
+TOO_LATE = {
+    State.HELD: Reason.REVIEW_LATE,
+    State.QUEUED: Reason.LINE_LATE,
+    State.SENDING: Reason.LATE,
+    State.UNCERTAIN: Reason.UNCONFIRMED,
+    State.GENERATING: Reason.LATE,
+    State.STORING: Reason.UNSAVED,
+}
+
+
+def run_out(avatar_request: AvatarRequest, now: datetime) -> None:
+    """The promised moment has come: the credits return. A picture that still comes is a gift."""
+    reason = TOO_LATE[State(avatar_request.state)]
+    look_again_at = delivery.first_late_look(avatar_request, now)
+    sending.give_up(
+        avatar_request, reason, now, outcome=Outcome.UNCERTAIN, look_again_at=look_again_at
+    )
+
+
+def poisoned(avatar_request: AvatarRequest, now: datetime) -> bool:
+    """A row that was claimed five times without progress is not tried for ever: before sending the
+    credits return; after sending its slot is given up and the promise ends it.
+    """
+    if avatar_request.tries <= POISON_TRIES or avatar_request.state in (
+        State.STORING,
+        State.FAILED,
+    ):
+        return False
+    staff.error("request %s was claimed %s times in vain", avatar_request.pk, avatar_request.tries)
+    attempt = avatar_request.attempts.live().first()
+    if attempt is None or attempt.sent_at is None:
+        sending.give_up(avatar_request, Reason.OURS, now)
+        return True
+    Attempt.objects.filter(pk=attempt.pk).update(slot_no=None)
+    return False
+
+
+def sweep() -> list[int]:
+    """Everything that is due and everything that may start: the ids to ring. Harmless when run
+    many times at once, anywhere, or late.
+    """
+    now = timezone.now()
+    due = list(AvatarRequest.objects.due(now).values_list("pk", flat=True)[:SWEEP_LIMIT])
+    started = sending.dispatch()
+    Heartbeat.beat("sweep", now)
+    return [*due, *started]
+
+
+def is_paused(now: datetime) -> bool:
+    """Whether drawing stands still for everybody just now."""
+    return Breaker.of(Service.FACE_GEN).is_pausing(now)
+
+
+__all__ = [
+    "FACE_CONSENT_VERSION",
+    "ConsentMissing",
+    "LineTooLong",
+    "NotEnoughCredits",
+    "PhotoGone",
+    "PriceMoved",
+    "SubmitRefused",
+    "Suspended",
+    "TooManyOpen",
+    "TooManyToday",
+    "Wish",
+    "WordsMissing",
+    "WordsRefused",
+    "advance",
+    "cancel",
+    "expected_seconds",
+    "is_paused",
+    "submit",
+    "sweep",
+]

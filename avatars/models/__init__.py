@@ -1,0 +1,30 @@
+"""The nouns of avatars: photos, requests, attempts, pictures and the journal of their files.
+
+Everybody above imports from here; these modules know accounts.models, storage and each other.
+"""
+
+from avatars.models.attempts import Attempt, Breaker, Heartbeat
+from avatars.models.avatar_requests import MOVES, AvatarRequest, Quality, Reason, State, Style
+from avatars.models.avatars import Avatar
+from avatars.models.files import FileState, StoredFile
+from avatars.models.pace import Pace, pace
+from avatars.models.photos import FacePhoto, Keep
+
+__all__ = [
+    "MOVES",
+    "Attempt",
+    "Avatar",
+    "AvatarRequest",
+    "Breaker",
+    "FacePhoto",
+    "FileState",
+    "Heartbeat",
+    "Keep",
+    "Pace",
+    "Quality",
+    "Reason",
+    "State",
+    "StoredFile",
+    "Style",
+    "pace",
+]

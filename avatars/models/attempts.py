@@ -1,0 +1,243 @@
+"""Attempt: one submission to the provider, written before it is sent; Breaker and Heartbeat beside it.
+
+Knows requests. A slot is a number on a live attempt, UNIQUE in the database: the whole cap.
+"""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from avatars.models.avatar_requests import AvatarRequest
+
+MAX_ATTEMPTS = 2
+MAX_RINGS = 5
+MAX_FACE_HITS = 5
+FACE_LINK_LIFE = timedelta(minutes=15)
+# The provider's outputs vanish after 24 h (its documentation); looking ends well before.
+GIFT_WATCH = timedelta(hours=20)
+
+
+def new_token() -> str:
+    """256 random bits for an address; only the hash is stored."""
+    return secrets.token_urlsafe(32)
+
+
+def token_hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class Outcome(models.TextChoices):
+    """How an attempt ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    REFUSED = "refused"
+    UNREAD = "unread"  # its face link was revoked before anybody read it
+    UNCERTAIN = "uncertain"  # ended without ever being clear
+    RETURNED = "returned"  # not accepted: back in line
+    STOPPED = "stopped"  # the request ended for a reason of its own
+
+
+class AttemptQuerySet(models.QuerySet["Attempt"]):
+    def live(self) -> "AttemptQuerySet":
+        return self.filter(ended_at=None)
+
+    def serve_face(self, token: str, now: datetime) -> "Attempt | None":
+        """Count one read of the face link, under the same condition that makes it valid. None: the
+        link is closed. Together with `revoke_unread` exactly one of the two can be first.
+        """
+        open_links = self.filter(
+            face_hash=token_hash(token),
+            face_open=True,
+            face_hits__lt=MAX_FACE_HITS,
+            sent_at__gt=now - FACE_LINK_LIFE,
+        )
+        if not open_links.update(face_hits=F("face_hits") + 1, face_read_at=now):
+            return None
+        return (
+            self.filter(face_hash=token_hash(token)).select_related("request__photo__file").first()
+        )
+
+
+class Attempt(models.Model):
+    request = models.ForeignKey(AvatarRequest, on_delete=models.CASCADE, related_name="attempts")
+    # 1 or 2; NULL for one that was not accepted but whose face was read (kept for the owner).
+    number = models.PositiveSmallIntegerField(null=True)
+    slot_no = models.PositiveSmallIntegerField(null=True, unique=True)
+    doorbell_hash = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - NULLs are apart, '' would clash
+    face_hash = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - likewise
+    face_open = models.BooleanField(default=False)
+    face_hits = models.PositiveSmallIntegerField(default=0)
+    face_read_at = models.DateTimeField(null=True)
+    rings = models.PositiveSmallIntegerField(default=0)
+    provider_job_id = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - likewise
+    eta = models.FloatField(null=True)
+    # One list of candidate addresses per picture: the output first, then its alternative.
+    outputs = models.JSONField(default=list)
+    sent_at = models.DateTimeField(null=True)
+    accepted_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=12, blank=True, choices=Outcome.choices)
+    # A few words of the provider for staff, cleaned by the client; never shown to people.
+    detail = models.CharField(max_length=200, blank=True)
+
+    objects = AttemptQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["request"],
+                condition=Q(ended_at=None),
+                name="one_live_attempt_per_request",
+            ),
+            models.UniqueConstraint(fields=["request", "number"], name="attempts_are_numbered"),
+            models.CheckConstraint(
+                condition=Q(number=None) | Q(number__range=(1, MAX_ATTEMPTS)),
+                name="two_attempts_at_most",
+            ),
+            models.CheckConstraint(
+                condition=Q(slot_no=None) | Q(slot_no__range=(1, 64), ended_at=None),
+                name="slot_only_while_live",
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at=None) | Q(face_open=False), name="face_closed_when_ended"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.request_id}"
+
+    @property
+    def track_id(self) -> int:
+        """The attempt's own number: a cross-check on the provider's side, never the key."""
+        return self.pk
+
+    def revoke_unread(self) -> bool:
+        """Close the face link only while nobody has read it: afterwards the first copy of the
+        order can no longer draw, so a second one is safe.
+        """
+        unread = Attempt.objects.filter(pk=self.pk, face_open=True, face_hits=0)
+        return bool(unread.update(face_open=False))
+
+    def end(self, outcome: Outcome, now: datetime, **fields: object) -> None:
+        """Free the slot and close the face link. Call inside the transaction that moves the
+        request, after its guarded UPDATE has won.
+        """
+        Attempt.objects.filter(pk=self.pk, ended_at=None).update(
+            ended_at=now, outcome=outcome, slot_no=None, face_open=False, **fields
+        )
+
+    def undo(self, now: datetime) -> None:
+        """Nothing was accepted: forget it, unless its face was read, which its owner may know."""
+        unread = Attempt.objects.filter(pk=self.pk, face_hits=0, provider_job_id=None)
+        if not unread.delete()[0]:
+            self.end(Outcome.RETURNED, now, number=None)
+
+    def is_watched(self, now: datetime) -> bool:
+        """Whether a late picture may still come of it."""
+        return (
+            self.sent_at is not None
+            and self.sent_at + GIFT_WATCH > now
+            and self.outcome not in (Outcome.REFUSED, Outcome.UNREAD, Outcome.FAILED)
+        )
+
+
+class Service(models.TextChoices):
+    FACE_GEN = "face_gen"
+    STORAGE = "storage"
+
+
+FULL_PAUSE = timedelta(seconds=30)
+ACCOUNT_PAUSE = timedelta(minutes=10)
+WIDEN_AFTER = timedelta(minutes=5)
+STRIKES_TO_NARROW = 5
+
+
+class Breaker(models.Model):
+    """Pause and narrow, then widen: how many orders we dare at once, and whether now."""
+
+    service = models.CharField(max_length=16, unique=True, choices=Service.choices)
+    width = models.PositiveSmallIntegerField()
+    paused_until = models.DateTimeField(null=True)
+    strikes = models.PositiveSmallIntegerField(default=0)
+    narrowed_at = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(width__range=(1, 64)), name="breaker_width_1_to_64"),
+        ]
+
+    def __str__(self) -> str:
+        return self.service
+
+    @classmethod
+    def of(cls, service: Service) -> "Breaker":
+        breaker, _new = cls.objects.get_or_create(
+            service=service, defaults={"width": settings.FACE_GEN_SLOTS}
+        )
+        return breaker
+
+    def is_pausing(self, now: datetime) -> bool:
+        return self.paused_until is not None and self.paused_until > now
+
+    def width_now(self, now: datetime) -> int:
+        """How many places we dare to take: one wider for every five quiet minutes."""
+        if self.strikes >= STRIKES_TO_NARROW:
+            return 1
+        width = self.width
+        if self.narrowed_at is not None:
+            width += int((now - self.narrowed_at) / WIDEN_AFTER)
+        return min(width, settings.FACE_GEN_SLOTS)
+
+    def allowed(self, now: datetime) -> int:
+        return 0 if self.is_pausing(now) else self.width_now(now)
+
+    def pause(self, until: datetime, reason: str) -> None:
+        Breaker.objects.filter(pk=self.pk).filter(
+            Q(paused_until=None) | Q(paused_until__lt=until)
+        ).update(paused_until=until, reason=reason[:200])
+
+    def full(self, retry_after: float | None, now: datetime) -> None:
+        """The provider is full: everybody pauses, and there is one place fewer."""
+        seconds = min(300.0, max(5.0, retry_after)) if retry_after else FULL_PAUSE.total_seconds()
+        self.pause(now + timedelta(seconds=seconds), "full")
+        Breaker.objects.filter(pk=self.pk).update(
+            width=max(1, self.width_now(now) - 1), narrowed_at=now
+        )
+
+    def strike(self, now: datetime, reason: str) -> None:
+        """The n-th fault in a row pauses 2ⁿ seconds, up to ten minutes."""
+        Breaker.objects.filter(pk=self.pk).update(strikes=F("strikes") + 1)
+        self.refresh_from_db()
+        seconds = min(ACCOUNT_PAUSE.total_seconds(), 2.0 ** min(self.strikes, 16))
+        self.pause(now + timedelta(seconds=seconds), reason)
+
+    def account_trouble(self, now: datetime, reason: str) -> None:
+        """Key, funds or route: nothing will work until staff have looked; then one at a time."""
+        Breaker.objects.filter(pk=self.pk).update(strikes=STRIKES_TO_NARROW)
+        self.pause(now + ACCOUNT_PAUSE, reason)
+
+    def success(self) -> None:
+        Breaker.objects.filter(pk=self.pk).exclude(strikes=0).update(
+            strikes=0, paused_until=None, reason=""
+        )
+
+
+class Heartbeat(models.Model):
+    """Health is a fresh row, not a process that is up."""
+
+    name = models.CharField(max_length=20, unique=True)
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def beat(cls, name: str, now: datetime) -> None:
+        if not cls.objects.filter(name=name).update(seen_at=now):
+            cls.objects.get_or_create(name=name, defaults={"seen_at": now})

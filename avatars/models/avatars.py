@@ -1,0 +1,91 @@
+"""Avatar: one finished picture in somebody's gallery.
+
+Knows requests and the journal of files.
+"""
+
+import uuid
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.text import slugify
+
+from avatars.models.avatar_requests import AvatarRequest, Style
+from avatars.models.files import StoredFile
+
+TRASH_PERIOD = timedelta(days=30)
+
+
+class AvatarQuerySet(models.QuerySet["Avatar"]):
+    def shown(self) -> "AvatarQuerySet":
+        """Neither in the trash nor purged nor taken down."""
+        return self.filter(trashed_at=None, file__isnull=False, hidden=False)
+
+    def trashed(self) -> "AvatarQuerySet":
+        return self.filter(trashed_at__isnull=False, file__isnull=False, hidden=False)
+
+    def overdue_in_trash(self, now: datetime) -> "AvatarQuerySet":
+        return self.filter(trashed_at__lte=now - TRASH_PERIOD, file__isnull=False)
+
+    def for_gallery(self) -> "AvatarQuerySet":
+        """What a grid of tiles needs, in one query, newest first."""
+        return self.select_related("file", "thumb", "request").order_by("-pk")
+
+
+class Avatar(models.Model):
+    public_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="avatars"
+    )
+    request = models.ForeignKey(AvatarRequest, on_delete=models.PROTECT, related_name="avatars")
+    position = models.PositiveSmallIntegerField(default=0)
+    # NULL once purged; the row stays, because its request's history does.
+    file = models.OneToOneField(StoredFile, on_delete=models.PROTECT, null=True, related_name="+")
+    thumb = models.OneToOneField(StoredFile, on_delete=models.PROTECT, null=True, related_name="+")
+    style = models.CharField(max_length=10, choices=Style.choices)
+    alt = models.CharField(max_length=300)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    colour = models.PositiveSmallIntegerField()
+    mark_id = models.CharField(max_length=64, unique=True)
+    near_hash = models.CharField(max_length=16)
+    gift = models.BooleanField(default=False)
+    hidden = models.BooleanField(default=False)
+    favourite = models.BooleanField(default=False)
+    not_me = models.BooleanField(default=False)
+    trashed_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = AvatarQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index("user", "-id", name="avatars_of_a_person"),
+            models.Index("trashed_at", name="avatars_in_trash"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["request", "position"], name="one_picture_per_position"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.alt
+
+    def set_favourite(self, *, favourite: bool) -> None:
+        Avatar.objects.filter(pk=self.pk).update(favourite=favourite)
+
+    def trash(self, now: datetime) -> bool:
+        return bool(Avatar.objects.filter(pk=self.pk, trashed_at=None).update(trashed_at=now))
+
+    def restore(self) -> bool:
+        """Take it out of the trash. False when its files are already gone."""
+        return bool(
+            Avatar.objects.filter(pk=self.pk, file__isnull=False).update(trashed_at=None)
+        )
+
+    def download_name(self, suffix: str) -> str:
+        """likeness-anime-pirate-at-dusk-2026-11-22.jpg"""
+        words = slugify(self.request.prompt)[:40].strip("-") or "avatar"
+        return f"likeness-{self.style}-{words}-{self.created_at:%Y-%m-%d}.{suffix}"

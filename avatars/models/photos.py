@@ -1,0 +1,95 @@
+"""FacePhoto: an uploaded face, its verdict and its retention.
+
+Knows the journal of files and, of accounts, Consent.
+"""
+
+import uuid
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Consent
+from avatars.models.files import StoredFile
+
+
+class Keep(models.TextChoices):
+    MONTH = "30d", _("30 days after I last use it")
+    DAY = "24h", _("24 hours after I last use it")
+    READY = "ready", _("When my avatar is ready")
+
+
+# "When ready" still ends by itself when no avatar is ever made from the photo.
+KEEP_FOR = {
+    Keep.MONTH: timedelta(days=30),
+    Keep.DAY: timedelta(hours=24),
+    Keep.READY: timedelta(hours=24),
+}
+
+
+class FacePhotoQuerySet(models.QuerySet["FacePhoto"]):
+    def present(self, now: datetime) -> "FacePhotoQuerySet":
+        """Photos that are still there and may be used."""
+        return self.filter(deleted_at=None, file__isnull=False, delete_at__gt=now)
+
+    def expired(self, now: datetime) -> "FacePhotoQuerySet":
+        """Photos whose time has come; one with an open request is not due (it is being used)."""
+        in_use = self.model.objects.filter(requests__isnull=False, requests__resolution=None)
+        due = self.filter(deleted_at=None, delete_at__lte=now)
+        return due.exclude(pk__in=in_use.values("pk"))
+
+    def used(self, pk: int, now: datetime) -> bool:
+        """Start the photo's clock anew: its last submit or ending was now. Locks the row, so that
+        a deletion comes wholly before (False) or wholly after.
+        """
+        return any(
+            self.filter(pk=pk, keep=keep, deleted_at=None).update(
+                last_used_at=now, delete_at=now + period
+            )
+            for keep, period in KEEP_FOR.items()
+        )
+
+
+class FacePhoto(models.Model):
+    public_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="photos"
+    )
+    consent = models.ForeignKey(Consent, on_delete=models.PROTECT, related_name="+")
+    file = models.OneToOneField(
+        StoredFile, on_delete=models.PROTECT, null=True, related_name="photo"
+    )
+    thumb = models.OneToOneField(StoredFile, on_delete=models.PROTECT, null=True, related_name="+")
+    sha256 = models.CharField(max_length=64)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    # What the face check saw (face_check.Verdict.as_dict): codes and numbers, no words.
+    verdict = models.JSONField(default=dict)
+    keep = models.CharField(max_length=8, choices=Keep.choices, default=Keep.MONTH)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    delete_at = models.DateTimeField()
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = FacePhotoQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index("user", "-id", name="photos_of_a_person"),
+            models.Index("delete_at", name="photos_due"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(deleted_at=None, file__isnull=False)
+                | models.Q(deleted_at__isnull=False, file=None, thumb=None),
+                name="photo_gone_exactly_when_deleted",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.public_id)
+
+    def is_present(self, now: datetime) -> bool:
+        return self.deleted_at is None and self.delete_at > now

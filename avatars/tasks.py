@@ -1,0 +1,65 @@
+"""Tasks: fetch, one verb, ring. The broker carries one integer and may lose it.
+
+Knows the verbs; Celery stops here. A task that never arrives costs seconds: the sweep finds
+whatever is due.
+"""
+
+import logging
+from collections.abc import Iterable
+
+from celery import shared_task
+from kombu.exceptions import OperationalError
+
+from avatars import auditing, generation, notices, safekeeping
+from avatars.models import AvatarRequest, State
+
+logger = logging.getLogger("likeness.engine")
+
+# A doorbell older than this is of no use: the sweep has looked long since.
+RING_EXPIRES_SECONDS = 60
+
+
+def ring(pks: Iterable[int]) -> None:
+    """Make somebody look sooner. Call after the commit; never raises, never waits: a dead broker
+    must not hurt a committed request.
+    """
+    wanted = list(dict.fromkeys(pks))
+    if not wanted:
+        return
+    storing = set(
+        AvatarRequest.objects.filter(pk__in=wanted, state=State.STORING).values_list(
+            "pk", flat=True
+        )
+    )
+    for pk in wanted:
+        try:
+            advance_request.apply_async(
+                (pk,),
+                queue="store" if pk in storing else "look",
+                expires=RING_EXPIRES_SECONDS,
+                retry=False,
+            )
+        except OperationalError as error:
+            logger.warning("doorbell not rung", extra={"why": type(error).__name__})
+            return
+
+
+@shared_task
+def advance_request(pk: int) -> None:
+    ring(generation.advance(pk))
+
+
+@shared_task
+def sweep() -> None:
+    ring(generation.sweep())
+    notices.send_due()
+
+
+@shared_task
+def erase_due() -> None:
+    safekeeping.erase_due()
+
+
+@shared_task
+def check_books() -> None:
+    auditing.check_books()

@@ -1,0 +1,73 @@
+"""What the provider may call: the doorbell, and the counted face link.
+
+Knows `delivery`, `storage` and the attempts. Both addresses carry 256 random bits of their own;
+neither believes anything else.
+"""
+
+import json
+import re
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST, require_safe
+
+from avatars import delivery, storage
+from avatars.models import Attempt
+from avatars.tasks import ring
+
+BODY_LIMIT = 64 * 1024
+JOB_NUMBER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@csrf_exempt  # the provider has no cookie; the token in the path is the proof
+@require_POST
+def doorbell(request: HttpRequest, token: str) -> HttpResponse:
+    """A hint that a job has news. At most its number is taken from the body; the result is read
+    by us, with our key. Answers 200 for a known token whatever the body says, else 404.
+    """
+    job_id, track_id = said(request)
+    pk = delivery.answer_doorbell(token, job_id, track_id)
+    if pk is None:
+        return HttpResponse(status=404)
+    ring([pk])
+    return HttpResponse(status=200)
+
+
+def said(request: HttpRequest) -> tuple[str, str]:
+    """Job number and track_id from a doorbell's body; empty where it says nothing usable."""
+    if int(request.headers.get("Content-Length") or 0) > BODY_LIMIT:
+        return "", ""
+    try:
+        body = json.loads(request.read(BODY_LIMIT + 1))
+    except (ValueError, RecursionError, OSError):
+        return "", ""
+    if not isinstance(body, dict):
+        return "", ""
+    job_id, track_id = (
+        str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+        for value in (body.get("id"), body.get("track_id"))
+    )
+    return (job_id if JOB_NUMBER.fullmatch(job_id) else ""), track_id
+
+
+@require_safe
+def face_link(request: HttpRequest, token: str) -> HttpResponse:
+    """The face photo for the provider: every read is counted before a byte leaves, under the same
+    condition that a revocation checks. 410 once closed.
+    """
+    attempt = Attempt.objects.serve_face(token, timezone.now())
+    photo = attempt.request.photo if attempt is not None else None
+    if photo is None or photo.file is None:
+        return HttpResponse(status=410)
+    try:
+        content = storage.read(photo.file.key)
+    except storage.Missing:
+        return HttpResponse(status=410)
+    except storage.StorageAway:
+        return HttpResponse(status=503, headers={"Retry-After": "5"})
+    return HttpResponse(
+        content,
+        content_type="image/jpeg",
+        headers={"Cache-Control": "no-store", "X-Robots-Tag": "noindex"},
+    )

@@ -1,0 +1,26 @@
+"""What every page needs to know: theme, stand-ins, sign-in doors and the tray's first state.
+
+Knows avatars' own words for a person's open requests.
+"""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from avatars.views.progress import tray_state
+
+THEMES = ("light", "dark")
+
+
+def site(request: HttpRequest) -> dict[str, Any]:
+    theme = request.COOKIES.get("theme", "")
+    user = getattr(request, "user", None)
+    return {
+        "STAND_IN": settings.STAND_IN,
+        "LOCAL_MAILBOX": settings.LOCAL_MAILBOX,
+        "SOCIAL_LOGIN": settings.SOCIAL_LOGIN,
+        "WELCOME_CREDITS": settings.WELCOME_CREDITS,
+        "theme": theme if theme in THEMES else "system",
+        "tray": tray_state(user) if user is not None and user.is_authenticated else None,
+    }

@@ -1,0 +1,471 @@
+"""The only settings file: everything that differs between a clone and a deployment is read here.
+
+Names the apps by strings only. `config/env.example` lists every variable; a test compares the two.
+"""
+
+import ipaddress
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.utils import get_random_secret_key
+from django.utils.translation import gettext_lazy as _
+
+env = environ.Env()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# ── Which environment ───────────────────────────────────────────────────────────────────────────
+# DEBUG is on by default and then we listen on loopback only: a deployment that forgets it serves
+# nobody. With DEBUG=0 nothing starts until every variable marked required is present.
+DEBUG = env.bool("DEBUG", default=True)
+
+REQUIRED_OUTSIDE_DEBUG = (
+    "SECRET_KEY",
+    "ALLOWED_HOSTS",
+    "PUBLIC_BASE_URL",
+    "DATABASE_URL",
+    "CACHE_URL",
+    "CELERY_BROKER_URL",
+    "S3_BUCKET",
+    "MODELSLAB_API_KEY",
+    "STRIPE_SECRET_KEY",
+    "STRIPE_WEBHOOK_SECRET",
+    "EMAIL_URL",
+    "DEFAULT_FROM_EMAIL",
+)
+missing = [name for name in REQUIRED_OUTSIDE_DEBUG if not env.str(name, default="")]
+if not DEBUG and missing:
+    raise ImproperlyConfigured(
+        f"DEBUG is off and these variables are missing: {', '.join(missing)}. "
+        "config/env.example explains each one."
+    )
+
+# Everything the machine makes: database, files, mail, keys, locks. Ignored by git.
+LOCAL_DIR = Path(env.str("LOCAL_DIR", default=str(BASE_DIR / ".local")))
+
+
+def loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def local_secret_key() -> str:
+    """A clone makes its key once and keeps it, so that sessions survive a restart."""
+    path = LOCAL_DIR / "secret_key"
+    LOCAL_DIR.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x") as new_file:
+            os.fchmod(new_file.fileno(), 0o600)
+            new_file.write(get_random_secret_key())
+    except FileExistsError:
+        pass
+    return path.read_text()
+
+
+# ── Address ─────────────────────────────────────────────────────────────────────────────────────
+# `up` sets the port; the stand-ins take the next two (see config/embedded.py).
+SITE_PORT = env.int("SITE_PORT", default=8000)
+SITE_URL = env.str("PUBLIC_BASE_URL", default="") or f"http://127.0.0.1:{SITE_PORT}"
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = [] if DEBUG else [SITE_URL.rstrip("/")]
+PROXY_COUNT = env.int("PROXY_COUNT", default=0)
+
+SECRET_KEY = env.str("SECRET_KEY", default="") or local_secret_key()
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+
+# ── The provider ────────────────────────────────────────────────────────────────────────────────
+MODELSLAB_API_KEY = env.str("MODELSLAB_API_KEY", default="")
+FACE_GEN_STANDIN_PORT = SITE_PORT + 1
+FACE_GEN_URL = env.str(
+    "FACE_GEN_URL",
+    default="https://modelslab.com/api/"
+    if MODELSLAB_API_KEY
+    else f"http://127.0.0.1:{FACE_GEN_STANDIN_PORT}/api/",
+)
+FACE_GEN_STANDIN = loopback(FACE_GEN_URL)
+if FACE_GEN_STANDIN and not MODELSLAB_API_KEY:
+    MODELSLAB_API_KEY = "local-demo"
+# Places the provider's account has at once: 5, 10 or 15 by plan (docs: rate limits, May 2026).
+FACE_GEN_SLOTS = env.int("FACE_GEN_SLOTS", default=5)
+# Exact host names, never a suffix: anybody may open a bucket beside the provider's.
+FACE_GEN_RESULT_HOSTS = env.list(
+    "FACE_GEN_RESULT_HOSTS",
+    default=[urlsplit(FACE_GEN_URL).netloc]
+    if FACE_GEN_STANDIN
+    else [
+        "pub-3626123a908346a7a8be8d9295f44e26.r2.dev",
+        "pub-8b49af329fae499aa563997f5d4068a4.r2.dev",
+        "cdn.modelslab.com",
+        "cdn2.modelslab.com",
+        "assets.modelslab.com",
+        "assets.modelslab.ai",
+        "cdn2.stablediffusionapi.com",
+    ],
+)
+# Where the provider can reach us. Empty means base64 mode: the face travels inside the order and
+# results are polled. A loopback address is of use to the stand-in alone.
+PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", default="")
+if FACE_GEN_STANDIN and not PUBLIC_BASE_URL:
+    PUBLIC_BASE_URL = f"http://127.0.0.1:{SITE_PORT}"
+elif not FACE_GEN_STANDIN and PUBLIC_BASE_URL and loopback(PUBLIC_BASE_URL):
+    PUBLIC_BASE_URL = ""
+
+# ── Payments ────────────────────────────────────────────────────────────────────────────────────
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
+STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", default="")
+STRIPE_API_URL = env.str("STRIPE_API_URL", default="")
+STRIPE_STANDIN_PORT = SITE_PORT + 2
+if not STRIPE_SECRET_KEY:
+    STRIPE_API_URL = STRIPE_API_URL or f"http://127.0.0.1:{STRIPE_STANDIN_PORT}"
+    STRIPE_SECRET_KEY = "sk_test_standin"  # noqa: S105 - the stand-in's own play key
+    STRIPE_WEBHOOK_SECRET = "whsec_standin"  # noqa: S105 - likewise
+STRIPE_STANDIN = bool(STRIPE_API_URL) and loopback(STRIPE_API_URL)
+
+STYLEGUIDE_OPEN = DEBUG
+STAND_IN = FACE_GEN_STANDIN or STRIPE_STANDIN
+if STAND_IN and not DEBUG:
+    raise ImproperlyConfigured("Stand-ins run only with DEBUG on: unset the loopback addresses.")
+if FACE_GEN_STANDIN and "_live_" in STRIPE_SECRET_KEY:
+    raise ImproperlyConfigured("A live Stripe key beside a stand-in provider would sell drawings.")
+
+# ── Promises, limits and prices shown to people ─────────────────────────────────────────────────
+WELCOME_CREDITS = env.int("WELCOME_CREDITS", default=3)
+REVIEW_HOURS = env.int("REVIEW_HOURS", default=24)
+
+# ── Apps ────────────────────────────────────────────────────────────────────────────────────────
+INSTALLED_APPS = [
+    "config",
+    "accounts",
+    "avatars",
+    "django.contrib.admin",
+    "django.forms",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "csp",
+    "django_htmx",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "config.middleware.private_by_default",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "config.context.site",
+            ],
+        },
+    },
+]
+FORM_RENDERER = "config.forms.SiteRenderer"
+
+# ── Database ────────────────────────────────────────────────────────────────────────────────────
+DATABASES = {
+    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{LOCAL_DIR / 'likeness.sqlite3'}")
+}
+database = DATABASES["default"]
+if database["ENGINE"] == "django.db.backends.sqlite3":
+    LOCAL_DIR.mkdir(parents=True, exist_ok=True)
+    database["OPTIONS"] = {
+        # A deferred transaction that turns into a writer fails at once when another writes;
+        # one that begins as a writer waits its turn (648 of 720 lost against none, measured).
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        # FULL: a write-ahead Attempt must survive a power cut.
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+    }
+else:
+    database["CONN_MAX_AGE"] = 60
+    database["CONN_HEALTH_CHECKS"] = True
+    database["OPTIONS"] = {
+        **database.get("OPTIONS", {}),
+        "options": "-c lock_timeout=3s -c statement_timeout=15s"
+        " -c idle_in_transaction_session_timeout=10s",
+    }
+
+CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://likeness")}
+
+# ── Celery: a doorbell, never the truth (engine.md §12) ─────────────────────────────────────────
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="memory://localhost/")
+EMBEDDED = CELERY_BROKER_URL.startswith("memory://")
+if EMBEDDED and not DEBUG:
+    raise ImproperlyConfigured("memory:// reaches one process only: set CELERY_BROKER_URL.")
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"polling_interval": 0.02}
+    if EMBEDDED
+    else {"max_retries": 0, "socket_connect_timeout": 0.5, "visibility_timeout": 600}
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_REJECT_ON_WORKER_LOST = False
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_DEFAULT_QUEUE = "look"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 0 if EMBEDDED else 20
+CELERY_TIMEZONE = "UTC"
+SWEEP_SECONDS = 2
+CELERY_BEAT_SCHEDULE = {
+    # A tick older than its interval is of no use: the next one does the same work.
+    "sweep": {
+        "task": "avatars.tasks.sweep",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
+    "erase_due": {
+        "task": "avatars.tasks.erase_due",
+        "schedule": 60,
+        "options": {"expires": 60},
+    },
+    "top_up": {
+        "task": "accounts.tasks.top_up",
+        "schedule": 6 * 3600,
+        "options": {"expires": 3600},
+    },
+    "check_books": {
+        "task": "avatars.tasks.check_books",
+        "schedule": 24 * 3600,
+        "options": {"expires": 3600},
+    },
+}
+CELERY_BEAT_SCHEDULE_FILENAME = str(LOCAL_DIR / "beat")
+
+# ── Files ───────────────────────────────────────────────────────────────────────────────────────
+# Links to private files live one to two hours and stay equal within the hour, so that a browser's
+# cache works (engine.md §6).
+MEDIA_LINK_SECONDS = 3600
+S3_BUCKET = env.str("S3_BUCKET", default="")
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    "private": (
+        {
+            "BACKEND": "avatars.storage.PrivateS3Storage",
+            "OPTIONS": {
+                "bucket_name": S3_BUCKET,
+                "endpoint_url": env.str("S3_ENDPOINT_URL", default="") or None,
+                "region_name": env.str("S3_REGION", default="") or None,
+                "default_acl": None,
+                "querystring_auth": True,
+                "querystring_expire": 2 * MEDIA_LINK_SECONDS,
+                "file_overwrite": True,  # keys are random; asking first would cost a call
+                "signature_version": "s3v4",
+            },
+        }
+        if S3_BUCKET
+        else {
+            "BACKEND": "avatars.storage.PrivateFileStorage",
+            "OPTIONS": {"location": str(LOCAL_DIR / "media")},
+        }
+    ),
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+STATIC_URL = "/static/"
+STATIC_ROOT = LOCAL_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = DEBUG
+# Ten megabytes of photo and its form; the photo form refuses more with a sentence of its own.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+FILE_UPLOAD_PERMISSIONS = 0o600
+
+# ── People ──────────────────────────────────────────────────────────────────────────────────────
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.backends.WalletBackend"]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "create"
+LOGOUT_REDIRECT_URL = "landing"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+SOCIALACCOUNT_ADAPTER = "accounts.adapter.SocialAccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
+ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_CHANGE = True
+ACCOUNT_LOGIN_BY_CODE_ENABLED = True
+ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True
+ACCOUNT_PASSWORD_RESET_BY_CODE_ENABLED = True
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http" if DEBUG else "https"
+ACCOUNT_SIGNUP_FORM_HONEYPOT_FIELD = "website"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_QUERY_EMAIL = True
+SOCIALACCOUNT_PROVIDERS: dict[str, dict] = {}
+SIGN_IN_HOSTS = []
+for provider, hosts in (
+    ("google", ["https://accounts.google.com"]),
+    ("github", ["https://github.com"]),
+):
+    client_id = env.str(f"{provider.upper()}_CLIENT_ID", default="")
+    if client_id:
+        INSTALLED_APPS.append(f"allauth.socialaccount.providers.{provider}")
+        SIGN_IN_HOSTS += hosts
+        SOCIALACCOUNT_PROVIDERS[provider] = {
+            "APPS": [
+                {
+                    "client_id": client_id,
+                    "secret": env.str(f"{provider.upper()}_CLIENT_SECRET"),
+                }
+            ],
+            "VERIFIED_EMAIL": provider == "google",
+        }
+SOCIAL_LOGIN = tuple(SOCIALACCOUNT_PROVIDERS)
+
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Likeness <hello@likeness.localhost>")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+ADMINS = [("Staff", address) for address in env.list("STAFF_EMAILS", default=[])]
+# A clone's mail is printed, kept in .local/mail and shown at /dev/mail/.
+LOCAL_MAILBOX = DEBUG and not env.str("EMAIL_URL", default="")
+if LOCAL_MAILBOX:
+    EMAIL_BACKEND = "config.mailbox.Mailbox"
+else:
+    vars().update(env.email_url("EMAIL_URL"))
+EMAIL_TIMEOUT = 10
+
+# ── Words ───────────────────────────────────────────────────────────────────────────────────────
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+# ── Security headers ────────────────────────────────────────────────────────────────────────────
+MEDIA_ORIGINS = (
+    [f"https://{S3_BUCKET}.s3.amazonaws.com"]
+    if S3_BUCKET and not env.str("S3_ENDPOINT_URL", default="")
+    else [env.str("S3_ENDPOINT_URL")]
+    if S3_BUCKET
+    else []
+)
+CHECKOUT_HOSTS = (
+    ["https://checkout.stripe.com"] if not STRIPE_STANDIN else [STRIPE_API_URL.rstrip("/")]
+)
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:", "blob:", *MEDIA_ORIGINS],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        # Also what a POST redirects to (CSP3 §6.4.1): Checkout and the sign-in providers.
+        "form-action": [SELF, *CHECKOUT_HOSTS, *SIGN_IN_HOSTS],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+        "manifest-src": [SELF],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "config.urls.form_expired"
+if not DEBUG:
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PROXY_COUNT else None
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+ALLAUTH_TRUSTED_PROXY_COUNT = PROXY_COUNT
+
+# ── Logs: one line an event; addresses, keys and words of people never reach them ───────────────
+LOG_FORMAT = env.str("LOG_FORMAT", default="console" if DEBUG else "json")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "console": {"()": "config.logs.ConsoleFormatter"},
+        "json": {"()": "config.logs.JsonFormatter"},
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT},
+        "staff": {
+            "class": "django.utils.log.AdminEmailHandler",
+            "level": "ERROR",
+            "filters": ["outside_debug"],
+            "reporter_class": "config.logs.MaskedReporter",
+        },
+    },
+    "filters": {"outside_debug": {"()": "django.utils.log.RequireDebugFalse"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
+    "loggers": {
+        "likeness": {"level": env.str("LOG_LEVEL", default="INFO")},
+        "likeness.staff": {"handlers": ["staff"], "level": "WARNING"},
+        "django.request": {"handlers": ["staff"], "level": "ERROR"},
+        # Development output of these holds whole addresses and SQL with personal data.
+        "django.db.backends": {"level": "INFO"},
+        "celery": {"level": "WARNING"},
+        "urllib3": {"level": "WARNING"},
+        "botocore": {"level": "WARNING"},
+        "PIL": {"level": "INFO"},
+    },
+}
