@@ -32,7 +32,7 @@ from avatars.models.avatar_requests import jitter
 logger = logging.getLogger("likeness.engine")
 staff = logging.getLogger("likeness.staff")
 
-# Next looks: 2 s growing by 0.6 of the time already waited, up to 20 s with a doorbell, 5 s without.
+# Next looks: 2 s growing by 0.6 of the time waited, up to 20 s with a doorbell, 5 s without.
 LOOK_SHORTEST = 2.0
 LOOK_GROWTH = 0.6
 LOOK_LONGEST_WITH_DOORBELL = 20.0

@@ -1,4 +1,4 @@
-"""Generation: the plot. A wish is submitted, advanced step by step, cancelled or brought to its end.
+"""Generation: the plot. A wish is submitted, advanced step by step, cancelled or brought to an end.
 
 Knows the nouns, `screening`, `sending` and `delivery`. `advance` is one verb for view, webhook,
 task, sweep and command: it may be called too often, never wrongly.
@@ -229,8 +229,10 @@ def advance(pk: int) -> list[int]:
         AvatarRequest.objects.select_related("photo__file", "hold__wallet").filter(pk=pk).first()
     )
     now = timezone.now()
-    if avatar_request is not None and avatar_request.due_at is not None and (
-        avatar_request.claim(now)
+    if (
+        avatar_request is not None
+        and avatar_request.due_at is not None
+        and (avatar_request.claim(now))
     ):
         # The deadline comes first of all: even a bug below ends in a return.
         if avatar_request.is_past_deadline(now):
@@ -242,9 +244,7 @@ def advance(pk: int) -> list[int]:
 
 def due_now(pk: int) -> list[int]:
     return list(
-        AvatarRequest.objects.filter(pk=pk, due_at__lte=timezone.now()).values_list(
-            "pk", flat=True
-        )
+        AvatarRequest.objects.filter(pk=pk, due_at__lte=timezone.now()).values_list("pk", flat=True)
     )
 
 

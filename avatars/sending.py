@@ -52,9 +52,7 @@ def dispatch() -> list[int]:
     breaker = Breaker.of(Service.FACE_GEN)
     for _slot in range(settings.FACE_GEN_SLOTS):
         now = timezone.now()
-        taken = set(
-            Attempt.objects.filter(slot_no__isnull=False).values_list("slot_no", flat=True)
-        )
+        taken = set(Attempt.objects.filter(slot_no__isnull=False).values_list("slot_no", flat=True))
         free = [n for n in range(1, settings.FACE_GEN_SLOTS + 1) if n not in taken]
         if not free or len(taken) >= breaker.allowed(now):
             break
@@ -67,7 +65,7 @@ def dispatch() -> list[int]:
 
 
 def next_in_line(now: datetime) -> AvatarRequest | None:
-    """The head of the line: a batch is drawn one after another, so that stopping returns the rest."""
+    """The head of the line. A batch is drawn one by one, so that stopping returns the rest."""
     siblings = AvatarRequest.objects.filter(batch=OuterRef("batch"), state__in=UNDER_WAY)
     return (
         AvatarRequest.objects.in_line()
@@ -309,9 +307,7 @@ def set_back(
 def refuse(avatar_request: AvatarRequest, reason: Reason, answer: Answer, now: datetime) -> None:
     """The provider will not draw this. A complaint about a field is a defect of ours as well."""
     staff.warning("the provider refused an order: %s", answer.detail)
-    give_up(
-        avatar_request, reason, now, outcome=Outcome.REFUSED, detail=answer.detail
-    )
+    give_up(avatar_request, reason, now, outcome=Outcome.REFUSED, detail=answer.detail)
 
 
 def drawn_in_vain(
@@ -343,9 +339,7 @@ def give_up(
 ) -> bool:
     """→ FAILED with the credits returned; its live attempt frees its slot and its face link."""
     with transaction.atomic():
-        if not avatar_request.finish(
-            State.FAILED, reason, now=now, look_again_at=look_again_at
-        ):
+        if not avatar_request.finish(State.FAILED, reason, now=now, look_again_at=look_again_at):
             return False
         for attempt in avatar_request.attempts.live():
             attempt.end(outcome, now, detail=detail)

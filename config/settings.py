@@ -266,8 +266,13 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 6 * 3600,
         "options": {"expires": 3600},
     },
-    "check_books": {
+    "check_requests": {
         "task": "avatars.tasks.check_books",
+        "schedule": 24 * 3600,
+        "options": {"expires": 3600},
+    },
+    "check_wallets": {
+        "task": "accounts.tasks.check_books",
         "schedule": 24 * 3600,
         "options": {"expires": 3600},
     },

@@ -56,6 +56,4 @@ class Consent(models.Model):
 
     def withdraw(self, now: datetime) -> bool:
         """End this consent once. What follows from it is for whoever holds the photos."""
-        return bool(
-            Consent.objects.filter(pk=self.pk, withdrawn_at=None).update(withdrawn_at=now)
-        )
+        return bool(Consent.objects.filter(pk=self.pk, withdrawn_at=None).update(withdrawn_at=now))

@@ -34,7 +34,6 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email__iexact=username)
 
 
-
 class User(AbstractBaseUser, PermissionsMixin):
     email = models.EmailField(_("e-mail address"), unique=True)
     display_name = models.CharField(_("display name"), max_length=80, blank=True)

@@ -1,4 +1,4 @@
-"""Attempt: one submission to the provider, written before it is sent; Breaker and Heartbeat beside it.
+"""Attempt: one submission to the provider, written before it is sent. Breaker and Heartbeat beside.
 
 Knows requests. A slot is a number on a live attempt, UNIQUE in the database: the whole cap.
 """

@@ -234,9 +234,7 @@ class AvatarRequest(models.Model):
 
     def _mine(self) -> models.QuerySet["AvatarRequest"]:
         """This row as long as nobody has moved or claimed it since we read it."""
-        return AvatarRequest.objects.filter(
-            pk=self.pk, state=self.state, lease_no=self.lease_no
-        )
+        return AvatarRequest.objects.filter(pk=self.pk, state=self.state, lease_no=self.lease_no)
 
     def _changed(self, fields: dict[str, Any]) -> bool:
         for name, value in fields.items():
@@ -247,9 +245,7 @@ class AvatarRequest(models.Model):
         """Take this due row for the length of its lease. One statement: one winner."""
         due_at = now + LEASES[State(self.state)]
         claimed = self._mine().filter(due_at__lte=now)
-        if not claimed.update(
-            due_at=due_at, lease_no=F("lease_no") + 1, tries=F("tries") + 1
-        ):
+        if not claimed.update(due_at=due_at, lease_no=F("lease_no") + 1, tries=F("tries") + 1):
             return False
         return self._changed(
             {"due_at": due_at, "lease_no": self.lease_no + 1, "tries": self.tries + 1}
@@ -303,9 +299,7 @@ class AvatarRequest(models.Model):
                     "ended_at": now,
                     "due_at": look_again_at,
                     "tries": 0,
-                    "mail_due_at": now + MAIL_DELAY
-                    if to in (State.READY, State.FAILED)
-                    else None,
+                    "mail_due_at": now + MAIL_DELAY if to in (State.READY, State.FAILED) else None,
                 }
                 if not self._mine().update(**fields):
                     raise _Lost

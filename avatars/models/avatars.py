@@ -81,9 +81,7 @@ class Avatar(models.Model):
 
     def restore(self) -> bool:
         """Take it out of the trash. False when its files are already gone."""
-        return bool(
-            Avatar.objects.filter(pk=self.pk, file__isnull=False).update(trashed_at=None)
-        )
+        return bool(Avatar.objects.filter(pk=self.pk, file__isnull=False).update(trashed_at=None))
 
     def download_name(self, suffix: str) -> str:
         """likeness-anime-pirate-at-dusk-2026-11-22.jpg"""

@@ -50,12 +50,13 @@ def pace(style: str, quality: str) -> Pace:
     )
     seconds = sorted((ended - sent).total_seconds() for sent, ended in finished)
     if len(seconds) < ENOUGH_SAMPLES:
-        return Pace(False, UNKNOWN_SECONDS, UNKNOWN_SECONDS, UNKNOWN_SECONDS, UNKNOWN_SECONDS)
+        unknown = UNKNOWN_SECONDS
+        return Pace(known=False, p50=unknown, p80=unknown, p90=unknown, p95=unknown)
 
     def at(share: float) -> float:
         return seconds[min(len(seconds) - 1, math.ceil(share * len(seconds)) - 1)]
 
-    return Pace(True, at(0.5), at(0.8), at(0.9), at(0.95))
+    return Pace(known=True, p50=at(0.5), p80=at(0.8), p90=at(0.9), p95=at(0.95))
 
 
 def place_in_line(avatar_request: AvatarRequest) -> int | None:
@@ -65,8 +66,7 @@ def place_in_line(avatar_request: AvatarRequest) -> int | None:
     if avatar_request.state != State.QUEUED:
         return None
     ahead = AvatarRequest.objects.filter(
-        Q(turn__lt=avatar_request.turn)
-        | Q(turn=avatar_request.turn, pk__lte=avatar_request.pk),
+        Q(turn__lt=avatar_request.turn) | Q(turn=avatar_request.turn, pk__lte=avatar_request.pk),
         state=State.QUEUED,
     )
     return ahead[: PLACES_COUNTED + 1].count()
@@ -90,5 +90,3 @@ def busy_slots() -> int:
 
 def line_length() -> int:
     return AvatarRequest.objects.filter(state=State.QUEUED)[: PLACES_COUNTED + 1].count()
-
-

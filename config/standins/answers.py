@@ -54,7 +54,7 @@ ERRORS: dict[str, tuple[int, str, str]] = {
 
 
 class Refused(Exception):
-    """The stand-in's no: a kind of `ERRORS`, a text of its own if it has one, the field at fault."""
+    """The stand-in's no: a kind of `ERRORS`, its own text if it has one, the field at fault."""
 
     def __init__(self, kind: str, text: str = "", *, field: str = "") -> None:
         super().__init__(text or ERRORS[kind][2])
@@ -84,7 +84,8 @@ def json_answer(body: Body, status: int = 200) -> Answer:
 
 def page(status: int, title: str) -> Answer:
     """The HTML an edge or a storage answers instead of JSON or a picture."""
-    html = f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+    head = f"<!DOCTYPE html><html><head><title>{title}</title></head>"
+    html = f"{head}<body><h1>{title}</h1></body></html>"
     return Answer(status, html.encode(), "text/html; charset=UTF-8")
 
 

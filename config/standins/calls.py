@@ -27,6 +27,7 @@ class Call:
     body: dict[str, Any] = field(default_factory=dict)
     key: str = ""
     account: str = ""  # what the log calls the key: never the key itself
+    job: int | None = None  # the number of the job it made
 
     @classmethod
     def of(cls, environ: Environ, switches: Switches) -> "Call":

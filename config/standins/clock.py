@@ -9,12 +9,11 @@ import threading
 import time
 from collections.abc import Callable
 
-# Python's conditions refuse to wait for centuries; whoever waits longer than this just looks again.
-LONGEST_NAP = 3600.0  # seconds
+LONGEST_NAP = 3600.0  # seconds; threads refuse to wait for centuries, so they look again
 
 
 class Clock:
-    """Seconds since 1970 as the stand-in sees them; calls functions, and wakes threads, when due."""
+    """Seconds since 1970 as the stand-in sees them; makes calls and wakes threads when due."""
 
     def __init__(self, offset: float = 0.0) -> None:
         # perf_counter cannot be moved by a test that moves the product's time in this process.

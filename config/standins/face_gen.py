@@ -12,9 +12,18 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
-from config.standins import Cut, Environ, StartResponse, answers, faults, orders, page, serve
+from config.standins import (
+    Cut,
+    Environ,
+    StartResponse,
+    answers,
+    control,
+    faults,
+    orders,
+    page,
+    serve,
+)
 from config.standins.account_calls import AccountCalls
 from config.standins.answers import Answer, Refused, json_answer
 from config.standins.books import LOG_NAME, Books, Log, recover
@@ -28,7 +37,7 @@ from config.standins.studio import Studio
 from config.standins.switches import Switches, UnknownSwitch, parse, tokens
 
 SUBMIT = "/api/v6/image_editing/face_gen"
-FETCH = re.compile(r"/api/v6/(?:image_editing/fetch/([^/]+)|images/fetch(?:/([^/]+))?)")
+FETCH = re.compile(r"/api/v6/(?:image_editing/fetch/[^/]+|images/fetch(?:/[^/]+)?)")
 SPAM_SECONDS = 30.0  # older pages of the provider name this span
 SETTLE_SECONDS = 10.0  # how long a moved clock waits for what has become due
 PHRASES = {524: "A Timeout Occurred"}
@@ -49,18 +58,17 @@ class FaceGen:
         self._defaults = Switches().over(switches).over(environment)
         directory.mkdir(parents=True, exist_ok=True)
         lines = recover(directory / LOG_NAME)
-        last = lines[-1] if lines else {"seq": 0, "virtual": 0.0, "wall": 0.0}
-        self.clock = Clock(max(0.0, last["virtual"] - last["wall"]))
-        self._log = Log(directory / LOG_NAME, self.clock, last["seq"])
+        self.clock = Clock(max(0.0, lines[-1]["virtual"] - lines[-1]["wall"]) if lines else 0.0)
+        self._log = Log(directory / LOG_NAME, self.clock, lines[-1]["seq"] if lines else 0)
         self.books = Books(directory)
-        self._jobs = Jobs()
-        self._jobs.replay(lines)
+        self.jobs = Jobs()
+        self.jobs.replay(lines)
         outgoing = Outgoing(os.environ.get("STANDIN_HOSTS", "").replace(",", " ").split())
-        self._studio = Studio(directory, self.clock, self._log, self._jobs, outgoing)
-        self._shelf = Shelf(self._studio.files, self.clock, self._log, self._jobs)
+        self._studio = Studio(directory, self.clock, self._log, self.jobs, outgoing)
+        self._shelf = Shelf(self._studio.files, self.clock, self._log, self.jobs)
         self._shelf.replay(lines)
         self._accounts = AccountCalls(
-            self.clock, self._log, self._jobs, self._shelf, self._studio, self._outputs
+            self.clock, self._log, self.jobs, self._shelf, self._studio, self._outputs
         )
         self._set: dict[str, object] = {}
         for line in lines:
@@ -79,7 +87,7 @@ class FaceGen:
             "/api/assets_generated": self._accounts.assets_generated,
             "/api/v3/delete_image": self._accounts.delete_image,
         }
-        for job in self._jobs.waiting():
+        for job in self.jobs.waiting():
             self._studio.schedule(job)
 
     # For tests and for whoever runs it
@@ -105,17 +113,17 @@ class FaceGen:
         """Moves the virtual time ahead and waits until what has become due is done."""
         self.clock.advance(seconds)
         self._log.write("switched", advanced=seconds)
-        self._jobs.wait_for_due(self.clock.now(), SETTLE_SECONDS)
+        self.jobs.wait_for_due(self.clock.now(), SETTLE_SECONDS)
 
     def reset(self) -> None:
         """Forgets jobs, files, money and switches; the log stays and says so."""
-        for job in self._jobs.drop_all():
+        for job in self.jobs.drop_all():
             self._studio.drop(job)
         self._shelf.drop_all()
         self._accounts.reset()
         self._set.clear()
         self._heard.clear()
-        self._log.write("switched", reset=True)
+        self._log.write("switched", reset=True, last=self.jobs.last)
 
     def close(self) -> None:
         """Stops drawing and waiting; what is unfinished goes on when it is started again."""
@@ -148,28 +156,24 @@ class FaceGen:
     def _route(self, call: Call) -> Answer:
         reading = call.method in ("GET", "HEAD")
         if reading and call.path == "/":
-            return _html(page.render(self._jobs.all(), self.switches))
+            return _html(page.render(self.jobs.all(), self.switches))
         if reading and call.path == "/style.css":
             return Answer(200, page.STYLE.encode(), "text/css; charset=utf-8")
         if reading and call.path.startswith(("/temp/", "/proxy/")):
             return self._shelf.give(call, self.decoy_url)
         if call.path.startswith("/__standin__/"):
-            return self._control(call)
+            return control.answer(self, call)
         path = call.path.rstrip("/")
         looked = FETCH.fullmatch(path)
-        verb = self._posts.get(path)
-        if verb is None and looked is None:
+        verb = self._look if looked else self._posts.get(path)
+        if verb is None:
             raise Refused("route")
         if call.method != "POST":
             supported = f"The {call.method} method is not supported for this route."
             raise Refused("method", f"{supported} Supported methods: POST.")
-        if path == SUBMIT:
-            return self._submit(call)
-        call.open()
-        self._keys.add(call.key.encode())
-        if looked:
-            number = looked[1] or looked[2] or call.body.get("request_id") or call.body.get("id")
-            return self._look(call, str(number))
+        if path != SUBMIT:  # which writes down what it received before it opens it
+            call.open()
+            self._keys.add(call.key.encode())
         return verb(call)
 
     # Submit
@@ -181,13 +185,15 @@ class FaceGen:
             self._log.write("refused", account=call.account, why=no.kind, text=no.text)
             answer = answers.refusal(no, call.switches)
         except Cut:
-            self._log.write("answered", account=call.account, status="cut")
+            self._log.write("answered", job=call.job, account=call.account, status="cut")
             raise
-        seq = self._log.write("answered", account=call.account, status=answer.status)
+        seq = self._log.write(
+            "answered", job=call.job, account=call.account, status=answer.status
+        )
 
         def correct(sent: bool) -> None:  # noqa: FBT001  # the server's signature
             if not sent:
-                self._log.write("unsent", account=call.account, of=seq)
+                self._log.write("unsent", job=call.job, account=call.account, of=seq)
 
         call.environ["standin.afterwards"].append(correct)
         return answer
@@ -238,7 +244,7 @@ class FaceGen:
 
     def _accepted(self, call: Call, order: Order) -> Answer:
         switches = call.switches
-        number = self._jobs.reserve(call.account, int(switches["cap"]))
+        number = self.jobs.reserve(call.account, int(switches["cap"]))
         if number is None:
             raise Refused("rate")
         job = None
@@ -246,9 +252,9 @@ class FaceGen:
             mode, face = self._face(call, order, number)
             if face:
                 self._studio.keep_face(number, face)
-            with self._jobs.changed:  # first come, first drawn
+            with self.jobs.changed:  # first come, first drawn
                 now = self.clock.now()
-                start_at, ready_at = self._jobs.times(call.account, switches, now)
+                start_at, ready_at = self.jobs.times(call.account, switches, now)
                 job = Job(
                     number=number,
                     account=call.account,
@@ -263,11 +269,12 @@ class FaceGen:
                 )
                 if order.seed is not None:
                     job.seed = order.seed
-                self._jobs.add(job)
+                self.jobs.add(job)
                 self._log.write("accepted", job=number, account=call.account, **job.recorded())
         finally:
             if job is None:
-                self._jobs.give_back(call.account, number)
+                self.jobs.give_back(call.account, number)
+        call.job = number
         return self._answered(call, job)
 
     def _answered(self, call: Call, job: Job) -> Answer:
@@ -313,8 +320,10 @@ class FaceGen:
 
     # Look
 
-    def _look(self, call: Call, number: str) -> Answer:
-        job = self._jobs.find(number, call.account)
+    def _look(self, call: Call) -> Answer:
+        named = call.path.rstrip("/").rpartition("/fetch")[2].removeprefix("/")
+        number = named or call.body.get("request_id") or call.body.get("id")
+        job = self.jobs.find(str(number), call.account)
         kind = job.switches["look"] if job else "usual"
         kind = call.switches["look"] if kind == "usual" else kind
         told, body = ("fault", {}) if kind != "usual" else self._told(job, call.origin)
@@ -354,7 +363,7 @@ class FaceGen:
             return [(self._studio.files / name).read_text() for name in job.names]
         return self._links(job, origin)
 
-    # The decoy, and the control routes
+    # The decoy
 
     def _stray(self, call: Call) -> Answer:
         """Whatever comes to the decoy is written down; a file is given, for it exists there."""
@@ -368,34 +377,6 @@ class FaceGen:
         if call.method in ("GET", "HEAD") and call.path.startswith("/temp/"):
             return self._shelf.give(call, self.decoy_url, at_decoy=True)
         return json_answer(answers.still_running())
-
-    def _control(self, call: Call) -> Answer:
-        verb = (call.method, call.path.removeprefix("/__standin__/").rstrip("/"))
-        if verb == ("GET", "log"):
-            since = parse_qs(call.environ["QUERY_STRING"]).get("since", ["0"])[0]
-            return json_answer(
-                {"lines": self.books.lines(after=int(since) if since.isdecimal() else 0)}
-            )
-        if verb == ("GET", "jobs"):
-            jobs = [
-                {"id": job.number, "state": job.state, **job.recorded()} for job in self._jobs.all()
-            ]
-            return json_answer({"jobs": jobs})
-        if call.method != "POST":
-            raise Refused("route")
-        wanted = call.read_json()  # demanding JSON also keeps other sites' pages out
-        try:
-            if verb[1] == "switches":
-                self.switch(**wanted)
-            elif verb[1] == "clock":
-                self.advance(float(wanted.get("advance", 0)))
-            elif verb[1] == "reset":
-                self.reset()
-            else:
-                raise Refused("route")
-        except (ValueError, TypeError) as wrong:
-            raise Refused("scenario", str(wrong)) from None
-        return json_answer({"status": "success", "now": self.clock.now()})
 
 
 def _html(text: str) -> Answer:

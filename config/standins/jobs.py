@@ -16,14 +16,14 @@ from config.standins.switches import Switches
 
 FIRST_NUMBER = 91_753_437  # the id in the provider's recorded samples
 LARGEST_SEED = 2**32 - 1
-LIFETIME = 24 * 3600.0  # seconds; outputs vanish, and a stuck job is given up, after a day
+LIFETIME = 24 * 3600.0  # seconds; then outputs vanish, and a stuck job is given up
 
 WAITING, READY, FAILED, DROPPED = "waiting", "ready", "failed", "dropped"
 
 
 @dataclass
 class Job:
-    """One accepted submission. Moments are virtual time; `ready_at` is infinite if it never ends."""
+    """One accepted submission. Moments are virtual time; `ready_at` is infinite if never."""
 
     number: int
     account: str
@@ -115,8 +115,8 @@ class Jobs:
         """Restores what the log tells."""
         for line in lines:
             event, number = line["event"], line["job"]
-            if number is not None:
-                self._next = max(self._next, number + 1)
+            if number is not None or line.get("reset"):
+                self._next = max(self._next, (line["last"] if number is None else number) + 1)
             if event == "accepted":
                 self.add(restored(line))
                 continue
@@ -128,6 +128,11 @@ class Jobs:
                 job.empty_looks += 1
             elif event == "deleted":
                 job.deleted = True
+
+    @property
+    def last(self) -> int:
+        """The highest number given to anybody so far."""
+        return self._next - 1
 
     def reserve(self, account: str, cap: int) -> int | None:
         """A number for a job to be, which counts against the account's cap from now on.
@@ -189,8 +194,9 @@ class Jobs:
             self._jobs.clear()
             self._by_file.clear()
             for account, unfinished in self._unfinished.items():
-                reserved = {number: None for number, job in unfinished.items() if job is None}
-                self._unfinished[account] = reserved
+                self._unfinished[account] = {
+                    number: job for number, job in unfinished.items() if job is None
+                }
             self.changed.notify_all()
             return dropped
 

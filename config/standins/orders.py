@@ -29,9 +29,10 @@ RANGES: dict[str, tuple[float, float]] = {
 WHOLE = ("width", "height", "samples", "seed", "num_inference_steps")
 TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 KNOWN = (
-    "key model_id prompt face_image style negative_prompt num_inference_steps width height samples "
-    "guidance_scale s_scale safety_checker safety_checker_type base64 seed webhook track_id"
-).split()
+    *("key", "model_id", "prompt", "negative_prompt", "face_image", "style", "width", "height"),
+    *("num_inference_steps", "samples", "guidance_scale", "s_scale", "seed", "base64"),
+    *("safety_checker", "safety_checker_type", "webhook", "track_id"),
+)
 
 
 @dataclass

@@ -39,7 +39,7 @@ def render(jobs: Sequence[Job], switches: Switches) -> str:
     cards = "".join(_card(job) for job in reversed(jobs[-SHOWN:])) or "<li><p>None yet.</p></li>"
     set_now = _words(switches) or "all at their defaults"
     rows = "".join(
-        f"<tr><td><code>[[{escape(name)}]]</code></td><td>{escape(default)}</td>"
+        f"<tr><td><code>{escape(name)}</code></td><td>{escape(default)}</td>"
         f"<td><code>{escape(allowed)}</code></td></tr>"
         for name, (default, allowed) in SWITCHES.items()
     )
@@ -59,7 +59,7 @@ money, and no picture below was made by the real service.</p>
 <h2>Scenarios</h2>
 <p>Put one into a prompt, as <code>[[stuck]]</code> or <code>[[late404=20]]</code>; several may
 stand together. n is a whole number, n.n any; spans are seconds.</p>
-<table><thead><tr><th>Token</th><th>Default</th><th>May be</th></tr></thead><tbody>{rows}</tbody>
+<table><thead><tr><th>Switch</th><th>Default</th><th>May be</th></tr></thead><tbody>{rows}</tbody>
 </table>
 <h2>Keys that behave</h2>
 <table><thead><tr><th>Key</th><th>Sets</th></tr></thead><tbody>{keys}</tbody></table>

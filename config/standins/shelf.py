@@ -62,7 +62,7 @@ class Shelf:
         return Answer(200, body, self._type(job, name))
 
     def store(self, call: Call, field: str) -> str:
-        """Keeps the picture in a field of the body for a day; returns its address. Raises Refused."""
+        """Keeps the picture in that field for a day; returns its address. Raises Refused."""
         text = call.body.get(field)
         if not isinstance(text, str) or not text:
             raise Refused("validation", f"The {field} field is required.", field=field)

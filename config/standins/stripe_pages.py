@@ -107,7 +107,7 @@ def receipt_page(charge: Record) -> str:
         ("Number", charge["id"]),
     ]
     table = "".join(
-        f'<tr><th scope="row">{row[0]}</th><td class="figure">{escape(row[1])}</td></tr>'
+        f'<tr><th scope="row">{row[0]}</th><td class="words">{escape(row[1])}</td></tr>'
         for row in rows
         if row
     )

@@ -57,10 +57,10 @@ class Till:
 
     def expire_due(self) -> None:
         """Open sessions past their time expire at the first look after it."""
-        now = self._books.now()
-        for session in self._books.rows("checkout.session"):
-            if session["status"] == "open" and session["expires_at"] <= now:
-                self.expire(session["id"])
+        with self._books.turn():
+            for session in self._books.rows("checkout.session"):
+                if session["status"] == "open" and session["expires_at"] <= self._books.now():
+                    self.expire(session["id"])
 
     def expire(self, number: str) -> Record:
         with self._books.turn():
@@ -167,26 +167,29 @@ class Till:
             return session
 
     def refund(self, wanted: Record) -> Record:
-        charge = self._refundable(wanted)
-        left = charge["amount"] - charge["amount_refunded"]
-        if left == 0:
-            raise Refusal(
-                f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded"
+        """Money back to the card or bank, in part or, without an amount, all that is left."""
+        with self._books.turn():
+            charge = self._refundable(wanted)
+            left = charge["amount"] - charge["amount_refunded"]
+            if left == 0:
+                raise Refusal(
+                    f"Charge {charge['id']} has already been refunded.",
+                    code="charge_already_refunded",
+                )
+            amount = wanted.get("amount", left)
+            if amount > left:
+                asked, rest = (money(figure, charge["currency"]) for figure in (amount, left))
+                raise Refusal(
+                    f"Refund amount ({asked}) is greater than unrefunded amount on charge ({rest})",
+                    param="amount",
+                )
+            refund = payments.refund(
+                charge, amount, wanted, self._books.switch("refunds"), self._books.now()
             )
-        amount = wanted.get("amount", left)
-        if amount > left:
-            asked, rest = (money(figure, charge["currency"]) for figure in (amount, left))
-            raise Refusal(
-                f"Refund amount ({asked}) is greater than unrefunded amount on charge ({rest})",
-                param="amount",
-            )
-        refund = payments.refund(
-            charge, amount, wanted, self._books.switch("refunds"), self._books.now()
-        )
-        after = self._refunded(charge, amount)
-        events = (("refund.created", refund, None), ("charge.refunded", after, charge))
-        self._write("refunded", refund, after, events=events)
-        return refund
+            after = self._refunded(charge, amount)
+            events = (("refund.created", refund, None), ("charge.refunded", after, charge))
+            self._write("refunded", refund, after, events=events)
+            return refund
 
     def _refundable(self, wanted: Record) -> Record:
         if "charge" not in wanted and "payment_intent" not in wanted:

@@ -202,9 +202,7 @@ class Studio:
     def _ring(self, job: Job, form: str, number: int) -> None:
         url = job.order["webhook"]
         output = [f"{job.origin}/temp/{name}" for name in job.names]
-        if job.state == FAILED and form == "string-track":
-            body = answers.failure_hook(job, "Failed, Try Again")
-        elif form == "failed":
+        if form == "failed" or (form == "string-track" and job.state == FAILED):
             body = answers.failure_hook(job, "Failed, Try Again")
         else:
             body = answers.success_hook(job, output)

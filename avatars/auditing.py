@@ -1,0 +1,163 @@
+"""Auditing: what must always be true of requests, attempts, slots, files and holds (engine.md §14).
+
+Knows the nouns, accounts.models and storage. Each finding names its invariant and its rows.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from accounts.models import Kind, Transfer, Wallet, triggers
+from accounts.models.findings import Finding, finding, report
+from avatars import storage
+from avatars.models import Attempt, Avatar, AvatarRequest, FileState, State, StoredFile
+from avatars.models.avatar_requests import ENDED, LEASES, OPEN, TRIGGERS
+
+SWEEPS_MISSED = timedelta(seconds=6)
+WRITING_AGE = timedelta(hours=2)
+DOOMED_AGE = timedelta(days=1)
+
+
+def findings(*, files: bool = False) -> list[Finding]:
+    """Everything that does not add up; an empty list is the good answer. `files` also compares
+    the storage's listing with the journal, and only reports strangers.
+    """
+    now = timezone.now()
+    found = [*reserves(), *endings(), *pictures(), *slots(), *clocks(now), *journal(now), *locks()]
+    return [*found, *listing()] if files else found
+
+
+def check_books() -> None:
+    """The nightly pass: findings call staff, and a wallet whose reserve is not what its open
+    requests cost is frozen, because stopping beats going on wrong.
+    """
+    found = findings()
+    report(found)
+    for broken in found:
+        if broken.invariant == "I4":
+            Wallet.objects.filter(pk__in=broken.rows).update(frozen=True)
+
+
+def reserves() -> Iterator[Finding]:
+    """I4: what a wallet has reserved is what its open requests cost."""
+    costs = (
+        AvatarRequest.objects.open()
+        .order_by()
+        .filter(hold__wallet=OuterRef("pk"))
+        .values("hold__wallet")
+        .annotate(total=Sum("cost"))
+        .values("total")
+    )
+    unequal = Wallet.objects.annotate(open_cost=Coalesce(Subquery(costs), 0)).exclude(
+        reserved=F("open_cost")
+    )
+    yield from finding(
+        "I4", "reserved is not the cost of open requests", unequal.values_list("pk", flat=True)
+    )
+
+
+def endings() -> Iterator[Finding]:
+    """I5: one hold a request, ended exactly when resolved, captured exactly when READY."""
+    ids = AvatarRequest.objects.values_list("pk", flat=True)
+    unresolved = Q(state__in=ENDED, resolution=None) | Q(state__in=OPEN, resolution__isnull=False)
+    captured = Q(state=State.READY) & ~Q(resolution__kind=Kind.CAPTURE)
+    released = Q(state__in=ENDED - {State.READY}) & ~Q(resolution__kind=Kind.RELEASE)
+    amounts = ~Q(hold__amount=F("cost")) | (
+        Q(resolution__isnull=False) & ~Q(resolution__amount=F("cost"))
+    )
+    yield from finding("I5", "ended without a resolution, or open with one", ids.filter(unresolved))
+    yield from finding("I5", "READY without a capture", ids.filter(captured))
+    yield from finding("I5", "ended without a picture and not released", ids.filter(released))
+    yield from finding("I5", "an amount differs from the cost", ids.filter(amounts))
+    stray = Transfer.objects.filter(kind=Kind.HOLD).exclude(
+        pk__in=AvatarRequest.objects.values("hold")
+    )
+    yield from finding("I5", "a hold without a request", stray.values_list("reference", flat=True))
+
+
+def pictures() -> Iterator[Finding]:
+    """I7: READY has a picture of its owner with kept files (or purged at the owner's wish); other
+    endings have none, unless a gift on FAILED.
+    """
+    ids = AvatarRequest.objects.values_list("pk", flat=True)
+    yield from finding("I7", "READY without a picture", ids.filter(state=State.READY, avatars=None))
+    avatars = Avatar.objects.values_list("pk", flat=True)
+    yield from finding(
+        "I7",
+        "a picture on a request that is not READY and no gift",
+        avatars.exclude(request__state=State.READY).exclude(request__state=State.FAILED, gift=True),
+    )
+    yield from finding(
+        "I7", "a picture that is not its requester's", avatars.exclude(user=F("request__user"))
+    )
+    yield from finding(
+        "I7",
+        "a picture whose files are not kept",
+        avatars.filter(file__isnull=False).exclude(
+            file__state=FileState.KEPT, thumb__state=FileState.KEPT
+        ),
+    )
+
+
+def slots() -> Iterator[Finding]:
+    """I8: slots in use are distinct and not more than we have; one live attempt a request."""
+    taken = Attempt.objects.filter(slot_no__isnull=False)
+    yield from finding(
+        "I8",
+        "a slot beyond the provider's places",
+        taken.filter(slot_no__gt=settings.FACE_GEN_SLOTS).values_list("pk", flat=True),
+    )
+    doubled = Attempt.objects.live().values("request").annotate(n=Count("pk")).filter(n__gt=1)
+    yield from finding(
+        "I8", "two live attempts of one request", doubled.values_list("request", flat=True)
+    )
+    idle = Attempt.objects.live().filter(request__resolution__isnull=False)
+    yield from finding(
+        "I8", "a live attempt of an ended request", idle.values_list("pk", flat=True)
+    )
+
+
+def clocks(now: datetime) -> Iterator[Finding]:
+    """I10: nothing is overdue by more than three sweeps, nothing open is past its deadline."""
+    late = AvatarRequest.objects.filter(due_at__lt=now - SWEEPS_MISSED)
+    yield from finding(
+        "I10", "overdue by more than three sweeps", late.values_list("pk", flat=True)
+    )
+    past = AvatarRequest.objects.open().filter(
+        deadline_at__lt=now - SWEEPS_MISSED - max(LEASES.values())
+    )
+    yield from finding("I10", "open past its deadline", past.values_list("pk", flat=True))
+
+
+def journal(now: datetime) -> Iterator[Finding]:
+    """I11, the journal's half: nobody writes for hours, nothing doomed lives for days."""
+    keys = StoredFile.objects.values_list("key", flat=True)
+    yield from finding(
+        "I11",
+        "still being written after two hours",
+        keys.filter(state=FileState.WRITING, created_at__lt=now - WRITING_AGE),
+    )
+    yield from finding(
+        "I11",
+        "doomed for more than a day",
+        keys.filter(state=FileState.DOOMED, due_at__lt=now - DOOMED_AGE),
+    )
+
+
+def listing() -> Iterator[Finding]:
+    """I11, the storage's half: every object has a row and every kept row an object."""
+    stored = storage.keys("photos") | storage.keys("avatars")
+    known = set(StoredFile.objects.values_list("key", flat=True))
+    kept = set(StoredFile.objects.filter(state=FileState.KEPT).values_list("key", flat=True))
+    yield from finding("I11", "an object without a row", sorted(stored - known))
+    yield from finding("I11", "a kept row without an object", sorted(kept - stored))
+
+
+def locks() -> Iterator[Finding]:
+    """I12: the triggers that forbid rewriting history stand in the database."""
+    missing = set(TRIGGERS) - triggers.installed("default", TRIGGERS)
+    yield from finding("I12", "a trigger is missing", sorted(missing))

@@ -1,0 +1,59 @@
+"""Letters to people: an avatar is ready, or the credits are back. Each is sent once.
+
+Knows the requests and their templates. A letter is owed by a column (`mail_due_at`); seeing the
+finished page clears it, and so does the sender, before it sends.
+"""
+
+import logging
+from smtplib import SMTPException
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+
+from avatars import words
+from avatars.models import AvatarRequest, State
+
+logger = logging.getLogger("likeness.mail")
+
+LETTERS_AT_ONCE = 50
+
+
+def send_due() -> int:
+    """Letters whose minute has passed unseen. Returns how many went out."""
+    due = AvatarRequest.objects.filter(
+        mail_due_at__lte=timezone.now(), user__is_active=True
+    ).select_related("user__wallet")[:LETTERS_AT_ONCE]
+    return sum(send(avatar_request) for avatar_request in due)
+
+
+def send(avatar_request: AvatarRequest) -> bool:
+    """Claim the letter first: a crash may lose one, but nobody gets two."""
+    owed = AvatarRequest.objects.filter(
+        pk=avatar_request.pk, mail_due_at=avatar_request.mail_due_at
+    )
+    if not owed.update(mail_due_at=None):
+        return False
+    is_ready = avatar_request.state == State.READY
+    name = "ready" if is_ready else "returned"
+    context = {
+        "request": avatar_request,
+        "style": avatar_request.get_style_display(),
+        "sentence": "" if is_ready else words.reason_sentence(avatar_request.reason),
+        "address": settings.SITE_URL.rstrip("/") + reverse("job", args=[avatar_request.public_id]),
+        "balance": avatar_request.user.wallet.spendable,
+    }
+    subject = render_to_string(f"mail/{name}_subject.txt", context).strip()
+    try:
+        send_mail(
+            subject,
+            render_to_string(f"mail/{name}.txt", context),
+            None,
+            [avatar_request.user.email],
+        )
+    except (SMTPException, OSError) as error:
+        logger.warning("letter not sent", extra={"why": type(error).__name__})
+        return False
+    return True

@@ -1,0 +1,37 @@
+"""`audit [--json] [--files]`: the books and rows of both apps; exit 1 when one is wrong.
+
+Knows the audits of both apps.
+"""
+
+import json
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from accounts import auditing as accounts_auditing
+from avatars import auditing as avatars_auditing
+
+
+class Command(BaseCommand):
+    help = "Check every invariant; print each finding with its rows; exit 1 when there is one."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="one JSON list on stdout")
+        parser.add_argument(
+            "--files", action="store_true", help="also compare the storage with its journal"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's contract
+        found = [
+            *accounts_auditing.findings(),
+            *avatars_auditing.findings(files=options["files"]),
+        ]
+        if options["json"]:
+            self.stdout.write(json.dumps([finding.as_dict() for finding in found], default=str))
+        else:
+            for finding in found:
+                self.stdout.write(f"{finding.invariant}  {finding.sentence}: {finding.rows}")
+            self.stdout.write("Everything adds up." if not found else f"{len(found)} findings.")
+        if found:
+            sys.exit(1)

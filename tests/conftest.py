@@ -1,0 +1,46 @@
+"""The cast and the servers as fixtures. Ada has credits and a gallery, Ben neither; Mo is staff.
+
+Knows the factories and the stand-ins.
+"""
+
+import pytest
+from django.core.cache import cache
+
+from accounts.models import User
+from config import standins
+from config.standins.face_gen import FaceGen
+from tests import factories
+
+
+@pytest.fixture(autouse=True)
+def _fresh_cache():
+    """Rate limits and kept links of one test are not another's."""
+    cache.clear()
+
+
+@pytest.fixture
+def ada(db) -> User:
+    return factories.create_user("ada@example.org", credits=10)
+
+
+@pytest.fixture
+def ben(db) -> User:
+    return factories.create_user("ben@example.org")
+
+
+@pytest.fixture
+def mo(db) -> User:
+    return factories.create_user("mo@example.org", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def provider(settings, tmp_path):
+    """The provider's stand-in over real HTTP, fast and strict, with our client pointed at it."""
+    stand_in = FaceGen(tmp_path / "face_gen", delay=0.05, draw="plain", strict="on")
+    server = standins.serve(stand_in)
+    settings.FACE_GEN_URL = f"{server.url}/api/"
+    settings.MODELSLAB_API_KEY = "test-key-0123456789"
+    settings.FACE_GEN_RESULT_HOSTS = [server.url.removeprefix("http://")]
+    yield stand_in
+    server.close()
+    stand_in.close()
