@@ -123,8 +123,8 @@ class Seen:
         self.text = " ".join(_texts([*messages, self._error.get("message", error)]))
         self.small_text = self.text.casefold()
         self.word = _word(self.found.get("status"))
-        self.codes = {
-            *map(_word, (self.found.get("code"), error, self._error.get("code"))),
+        self.codes = {*map(_word, (self.found.get("code"), error, self._error.get("code")))}
+        self._marks = {
             *([HAS_QUEUE] if "current_queue" in {*self.found, *self._error} else ()),
             *([MESSAGE_IS_OBJECT] if any(isinstance(m, dict) for m in messages) else ()),
         }
@@ -148,8 +148,9 @@ class Seen:
         return self.status == 404 and self.is_object
 
     def by_words(self) -> Outcome | None:
+        signs = self.codes | self._marks
         for row in ROWS if self.is_complaint else ():
-            if row.codes & self.codes or any(text in self.small_text for text in row.texts):
+            if row.codes & signs or any(text in self.small_text for text in row.texts):
                 return row.outcome
         return None
 
@@ -158,7 +159,7 @@ class Seen:
 
     def trouble(self) -> Outcome | None:
         """FULL, ACCOUNT or ODD where it is about the call and not about what was asked for."""
-        told = self.by_words() or (None if self.is_missing else self.by_status())
+        told = self.by_words() or (None if self.status == 404 else self.by_status())
         return told if told in (Outcome.FULL, Outcome.ACCOUNT, Outcome.ODD) else None
 
     def answer(self, outcome: Outcome) -> Answer:

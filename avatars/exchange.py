@@ -36,7 +36,7 @@ class AddressRefused(NoConnection):
 
 
 class NoAnswer(Exception):
-    """The request may have arrived, but no status line and headers came back."""
+    """The request may have arrived, but no status line came back."""
 
 
 @dataclass(frozen=True)

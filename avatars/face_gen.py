@@ -44,7 +44,6 @@ __all__ = [
     "Outcome",
     "Unavailable",
     "assets",
-    "avoid_words",
     "balance",
     "delete_image",
     "look",
@@ -80,8 +79,9 @@ log = logging.getLogger(__name__)
 class Order:
     """One submission; ValueError if it cannot be sent as it is.
 
-    `avoid` is what `avoid_words` gives, or "". `face` is an address of ours or, when `inline`, the
-    JPEG itself as a data URI; then no webhook can be had, and without one no track id is sent.
+    `avoid` is a person's own words or ""; the house list of the style joins them. `face` is an
+    address of ours or, when `inline`, the JPEG itself as a data URI; then no webhook can be had,
+    and without one no track id is sent.
     """
 
     prompt: str = field(repr=False)
@@ -113,7 +113,7 @@ class Order:
         body = {
             "model_id": MODEL,
             "prompt": self.prompt.strip(),
-            "negative_prompt": self.avoid.strip(),
+            "negative_prompt": _avoid_words(f"{self.avoid},{HOUSE_AVOID[self.style]}"),
             "face_image": self.face,
             "style": self.style,
             "width": 512,
@@ -132,11 +132,10 @@ class Order:
         return {name: value for name, value in body.items() if value not in (None, "")}
 
 
-def avoid_words(style: str, own: str) -> str:
-    """A person's own words and the house list of the style, joined by commas, each once."""
-    words = (word.strip() for word in f"{own},{HOUSE_AVOID[style]}".split(","))
+def _avoid_words(listed: str) -> str:
+    """Each word once, in its first place and spelling."""
     once: dict[str, str] = {}
-    for word in filter(None, words):
+    for word in filter(None, map(str.strip, listed.split(","))):
         once.setdefault(word.casefold(), word)
     return ", ".join(once.values())
 
@@ -272,7 +271,7 @@ def _anywhere(_: Address) -> bool:
 
 
 def _plain(job_id: str) -> str:
-    if id_in(job_id) != job_id:
+    if not job_id or id_in(job_id) != job_id:
         raise ValueError("not a job id")
     return job_id
 

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts.models import Consent, NotEnoughCredits, User
+from accounts.models import Consent, NotEnoughCredits, ReferenceTaken, User
 from avatars import delivery, screening, sending
 from avatars.models import (
     Attempt,
@@ -127,7 +127,7 @@ def submit(user: User, wish: Wish) -> AvatarRequest:
     try:
         with transaction.atomic():
             return hold_and_join(user, wish, prompt, avoid, number, now)
-    except IntegrityError:
+    except (IntegrityError, ReferenceTaken):
         # A double click: the other half was faster with the same number.
         return AvatarRequest.objects.get(user=user, public_id=number)
 

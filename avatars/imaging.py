@@ -43,7 +43,7 @@ RESULT_PIXELS = 4_200_000
 FLAT_DEVIATION = 2.0  # of 255; a result the provider blocks is one colour, mostly black
 THUMB_BOX = (256, 384)
 MASTER_QUALITY = 88
-THUMB_QUALITY = 78
+THUMB_QUALITY = 70
 DOWNLOAD_QUALITY = 92
 SQUARE_BOX = (512, 512)
 

@@ -7,6 +7,7 @@ import io
 import time
 from typing import Any
 
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core import signing
@@ -16,6 +17,10 @@ from django.core.files.storage import FileSystemStorage, storages
 from django.urls import reverse
 from storages.backends.s3 import S3Storage
 
+# One put or read is over within 2 × 13 s, so that a step stays inside its lease.
+S3_PATIENCE = Config(
+    signature_version="s3v4", connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2}
+)
 LINK_SALT = "avatars.storage.link"
 
 
@@ -44,6 +49,9 @@ class PrivateFileStorage(FileSystemStorage):
 
 class PrivateS3Storage(S3Storage):
     """A private bucket. A signed link is made once per window and kept in the cache."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the library's contract
+        super().__init__(client_config=S3_PATIENCE, **options)
 
     def url(self, name: str, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - the library's contract
         if args or kwargs:

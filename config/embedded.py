@@ -3,12 +3,13 @@
 Knows the Celery app, settings and the stand-ins; `up` starts it in gunicorn's worker and stops it.
 """
 
+import contextlib
 import fcntl
 import logging
 import socket
 import threading
 import time
-from typing import NamedTuple, TextIO
+from typing import TextIO
 from urllib.parse import urlsplit
 
 from celery.beat import EmbeddedService
@@ -20,31 +21,16 @@ from config.standins import serve
 from config.standins.face_gen import FaceGen
 from config.standins.stripe import StripeStandIn
 
-HOST = "127.0.0.1"  # nobody else's machine: a clone has play money and a printed password
-QUEUES = ["look", "store"]  # one pool serves both; here the split would only halve the threads
-WORKER_NAME = "embedded@localhost"
-THREADS_BESIDE_SLOTS = 3  # so that sweeps, letters and storing go on while every slot waits
-LOCK_SECONDS = 10  # a process that is being replaced needs about three to give the lock back
+HOST = "127.0.0.1"  # this machine alone: a clone has play money and a printed password
+WORKER = "embedded@localhost"
+THREADS_BESIDE_SLOTS = 3  # sweeps, letters and saving go on while every slot waits
+LOCK_SECONDS = 10  # the process before us gives the lock back within three
 LOCK_POLL_SECONDS = 0.05
-STOP_SECONDS = 5  # for threads that are idle or in a short task; measured: one
+STOP_SECONDS = 5  # for threads that are idle or in a short task; one was measured
 
 
 class AlreadyRunning(Exception):
     """Another process is the engine of this clone."""
-
-
-class Running(NamedTuple):
-    """Who holds the lock: `pid` is the process to end, `url` where its site answers."""
-
-    pid: int
-    url: str
-
-
-class Standin(NamedTuple):
-    """One understudy as the settings want it. `wanted`: the site's address is the one it gets."""
-
-    wanted: bool
-    port: int
 
 
 def site_url() -> str:
@@ -52,33 +38,21 @@ def site_url() -> str:
     return f"http://{HOST}:{settings.SITE_PORT}"
 
 
-def standins() -> dict[str, Standin]:
-    """A stand-in is ours to start only on its own port: one may run alone on another."""
-    return {
-        name: Standin(active and urlsplit(url).port == port, port)
-        for name, active, url, port in (
-            (
-                "face_gen",
-                settings.FACE_GEN_STANDIN,
-                settings.FACE_GEN_URL,
-                settings.FACE_GEN_STANDIN_PORT,
-            ),
-            (
-                "stripe",
-                settings.STRIPE_STANDIN,
-                settings.STRIPE_API_URL,
-                settings.STRIPE_STANDIN_PORT,
-            ),
-        )
-    }
+def standins() -> dict[str, int]:
+    """Names and ports of those to start. An address that is not our own names the real service,
+    or a stand-in that somebody runs alone.
+    """
+    known = (
+        ("face_gen", settings.FACE_GEN_URL, settings.FACE_GEN_STANDIN_PORT),
+        ("stripe", settings.STRIPE_API_URL, settings.STRIPE_STANDIN_PORT),
+    )
+    return {name: port for name, url, port in known if urlsplit(url).netloc == f"{HOST}:{port}"}
 
 
 def open_standin(name: str, port: int) -> FaceGen | StripeStandIn:
-    """The understudy with its books. Two processes must not write in the same books, and a port
-    has one holder, so only the site's own port gets the site's own books.
-    """
-    own = standins()[name].port == port
-    directory = settings.LOCAL_DIR / "standins" / (name if own else f"{name}-{port}")
+    """Its books go with its port: that has one holder, so nobody writes in another's books."""
+    folder = name if standins().get(name) == port else f"{name}-{port}"
+    directory = settings.LOCAL_DIR / "standins" / folder
     directory.mkdir(parents=True, exist_ok=True)
     if name == "face_gen":
         return FaceGen(directory)
@@ -91,18 +65,15 @@ def open_standin(name: str, port: int) -> FaceGen | StripeStandIn:
 
 
 def port_is_free(port: int) -> bool:
-    try:
-        socket.create_server((HOST, port)).close()
-    except OSError:
-        return False
-    return True
+    with contextlib.suppress(OSError), socket.create_server((HOST, port)):
+        return True
+    return False
 
 
 def take_lock(seconds: float) -> TextIO:
-    """The kernel gives the lock back when its holder ends, however it ends: no stale lock file.
-    Raises AlreadyRunning when somebody keeps it for `seconds`.
+    """The kernel takes the lock back when its holder ends, however it ends: none can be stale.
+    Raises AlreadyRunning, naming the holder, when somebody keeps it for `seconds`.
     """
-    settings.LOCAL_DIR.mkdir(parents=True, exist_ok=True)
     lock = (settings.LOCAL_DIR / "engine.lock").open("a+")
     deadline = time.monotonic() + seconds
     while True:
@@ -110,72 +81,67 @@ def take_lock(seconds: float) -> TextIO:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                lock.seek(0)
-                holder = lock.read()
-                lock.close()
-                raise AlreadyRunning(holder) from None
+                with lock:
+                    lock.seek(0)
+                    raise AlreadyRunning(lock.read()) from None
             time.sleep(LOCK_POLL_SECONDS)
         else:
             return lock
 
 
-def running() -> Running | None:
-    """The engine of this clone, or None. Also used to decide whether `up` must be started."""
+def running() -> tuple[int, str] | None:
+    """The process to end and the site's address, while this clone has an engine; else None."""
     try:
         take_lock(0).close()
     except AlreadyRunning as other:
         pid, _, url = str(other).partition(" ")
-        return Running(int(pid or 0), url or site_url())
+        return int(pid or 0), url or site_url()
     return None
 
 
 class Engine:
-    """Runs from its making until `stop()`. Raises AlreadyRunning, or OSError if a stand-in's port
-    is taken.
+    """Runs from its making until `stop()`. Raises AlreadyRunning, or OSError if a port is taken.
 
-    memory:// forgets every message with its process, so the first act is one of each periodic
-    task, the sweep first: whatever a kill left behind is found by its row, and a clone that never
-    runs for a whole day still has its nightly work done. For the same reason beat keeps no file.
+    memory:// forgets all with its process. So the first act is one of each periodic task, the
+    sweep before all: what a kill left is found by its rows, and a clone that never runs a whole
+    day still gets its nightly work. Beat needs no file of its own, then.
+    `owner` is the process whose end ends this one: gunicorn's master.
     """
 
     def __init__(self, owner: int) -> None:
-        """`owner` is the process whose end ends this one: gunicorn's master."""
         self._lock = take_lock(LOCK_SECONDS)
         self._lock.truncate(0)
         self._lock.write(f"{owner} {site_url()}")
         self._lock.flush()
-        self._standins = []
-        for name, standin in standins().items():
-            if standin.wanted:
-                understudy = open_standin(name, standin.port)
-                self._standins.append((serve(understudy, standin.port), understudy))
+        opened = [(open_standin(name, port), port) for name, port in standins().items()]
+        self._standins = [(serve(understudy, port), understudy) for understudy, port in opened]
+        self._ready = threading.Event()
         for entry in app.conf.beat_schedule.values():
-            app.send_task(entry["task"], **entry.get("options", {}))
-        # WorkController, not the `celery worker` program: that one takes over the process's
-        # signals, logging and streams.
-        self._worker = WorkController(
+            app.send_task(entry["task"])
+        # Not the `celery worker` program: that takes over signals, logging and streams.
+        worker = WorkController(
             app=app,
-            hostname=WORKER_NAME,
+            hostname=WORKER,
             pool_cls="threads",
             concurrency=settings.FACE_GEN_SLOTS + THREADS_BESIDE_SLOTS,
-            queues=QUEUES,
+            queues=["look", "store"],
             without_heartbeat=True,
             without_gossip=True,
             without_mingle=True,
+            ready_callback=lambda consumer: self._ready.set(),
         )
-        self._working = threading.Thread(target=self._worker.start, name="worker", daemon=True)
+        self._working = threading.Thread(target=worker.start, name="worker", daemon=True)
         self._working.start()
         self._beat = EmbeddedService(app, thread=True, scheduler_cls="celery.beat:Scheduler")
         self._beat.start()
 
     def stop(self) -> None:
-        """Ends every thread and frees ports and lock. A task that outlasts `STOP_SECONDS` is left
-        to its lease, as after a kill. May be repeated.
-        """
+        """Frees ports and lock. A task that outlasts `STOP_SECONDS` is left to its lease."""
         self._beat.service.stop()
-        # The worker's own message wakes it at once; its stop flags are looked at every 2 s.
+        self._ready.wait(STOP_SECONDS)  # nobody hears the next message before
+        # A message wakes the worker at once; it looks at its stop flags every 2 s only.
         logging.getLogger("celery.worker.control").setLevel(logging.ERROR)
-        app.control.shutdown(destination=[WORKER_NAME])
+        app.control.shutdown(destination=[WORKER])
         self._working.join(STOP_SECONDS)
         self._beat.join(STOP_SECONDS)
         for server, understudy in self._standins:

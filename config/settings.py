@@ -71,9 +71,15 @@ def local_secret_key() -> str:
     return path.read_text()
 
 
+def remembered_port() -> int:
+    """The port of the last `up`, because stored result addresses name it."""
+    path = LOCAL_DIR / "port"
+    return int(path.read_text()) if path.exists() else 8000
+
+
 # ── Address ─────────────────────────────────────────────────────────────────────────────────────
 # `up` sets the port; the stand-ins take the next two (see config/embedded.py).
-SITE_PORT = env.int("SITE_PORT", default=8000)
+SITE_PORT = env.int("SITE_PORT", default=remembered_port())
 SITE_URL = env.str("PUBLIC_BASE_URL", default="") or f"http://127.0.0.1:{SITE_PORT}"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = [] if DEBUG else [SITE_URL.rstrip("/")]
@@ -297,7 +303,6 @@ STORAGES = {
                 "querystring_auth": True,
                 "querystring_expire": 2 * MEDIA_LINK_SECONDS,
                 "file_overwrite": True,  # keys are random; asking first would cost a call
-                "signature_version": "s3v4",
             },
         }
         if S3_BUCKET

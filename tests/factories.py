@@ -6,11 +6,12 @@ Knows the models of both apps.
 import itertools
 import uuid
 from datetime import timedelta
+from pathlib import Path
 
 from django.utils import timezone
 
 from accounts.models import Consent, Kind, User
-from avatars import generation, storage
+from avatars import generation, imaging, storage
 from avatars.models import (
     Attempt,
     Avatar,
@@ -197,3 +198,10 @@ def create_avatar(user: User, avatar_request: AvatarRequest | None = None, **fie
             **fields,
         }
     )
+
+
+def portrait() -> bytes:
+    """A real face: the public-domain portrait of tests/photos/SOURCES.md, as it would be kept."""
+    return imaging.clean_photo(
+        (Path(__file__).parent / "photos" / "portrait_astronaut.png").read_bytes()
+    ).jpeg

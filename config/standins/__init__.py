@@ -21,7 +21,7 @@ App = Callable[[Environ, StartResponse], Iterable[bytes]]
 LARGEST_BODY = 32 * 1024 * 1024  # bytes; twice what any client of ours sends, small enough to hold
 LONGEST_LINE = 65536  # bytes of a request line, as in http.server
 IDLE_SECONDS = 120  # a kept-alive connection without a word for this long is closed
-PARTING_SECONDS = 2  # close() waits this long for each answer under way
+PARTING_SECONDS = 0.5  # close() waits this long for each answer under way
 
 
 class Cut(Exception):

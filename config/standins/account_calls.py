@@ -106,4 +106,4 @@ class AccountCalls:
 def _count(call: Call, name: str, default: int) -> int:
     """A page number or size, from 1 up; numbers may come as texts."""
     given = str(call.body.get(name) or default)
-    return max(1, int(given)) if given.isdecimal() else default
+    return max(1, int(given)) if given.isdecimal() and len(given) < 10 else default

@@ -159,6 +159,8 @@ class FaceGen:
             return _html(page.render(self.jobs.all(), self.switches))
         if reading and call.path == "/style.css":
             return Answer(200, page.STYLE.encode(), "text/css; charset=utf-8")
+        if reading and call.path.startswith("/shown/"):
+            return self._shelf.show(call.path.removeprefix("/shown/"))
         if reading and call.path.startswith(("/temp/", "/proxy/")):
             return self._shelf.give(call, self.decoy_url)
         if call.path.startswith("/__standin__/"):
@@ -187,9 +189,7 @@ class FaceGen:
         except Cut:
             self._log.write("answered", job=call.job, account=call.account, status="cut")
             raise
-        seq = self._log.write(
-            "answered", job=call.job, account=call.account, status=answer.status
-        )
+        seq = self._log.write("answered", job=call.job, account=call.account, status=answer.status)
 
         def correct(sent: bool) -> None:  # noqa: FBT001  # the server's signature
             if not sent:
@@ -372,7 +372,7 @@ class FaceGen:
             method=call.method,
             path=call.path,
             bytes=len(call.raw),
-            key_seen=any(key in call.raw or key.decode() in call.path for key in self._keys),
+            key_seen=any(key in call.raw or key.decode() in call.path for key in list(self._keys)),
         )
         if call.method in ("GET", "HEAD") and call.path.startswith("/temp/"):
             return self._shelf.give(call, self.decoy_url, at_decoy=True)

@@ -15,6 +15,7 @@ from config.standins.books import Line
 from config.standins.switches import Switches
 
 FIRST_NUMBER = 91_753_437  # the id in the provider's recorded samples
+LONGEST_NUMBER = 18  # digits; nobody makes us convert a number of megabytes
 LARGEST_SEED = 2**32 - 1
 LIFETIME = 24 * 3600.0  # seconds; then outputs vanish, and a stuck job is given up
 
@@ -210,7 +211,8 @@ class Jobs:
     def find(self, number: str, account: str) -> Job | None:
         """An account's own job, by the id as it stands in an address."""
         with self.changed:
-            job = self._jobs.get(int(number)) if number.isdecimal() else None
+            known = number.isdecimal() and len(number) <= LONGEST_NUMBER
+            job = self._jobs.get(int(number)) if known else None
         return job if job is not None and job.account == account else None
 
     def of_file(self, name: str) -> Job | None:

@@ -85,7 +85,7 @@ def read(body: Mapping[str, Any]) -> Order:
     """
     given = {name: value for name, value in body.items() if not absent(value)}
     order = Order(prompt=_text(given.get("prompt")), face_image=_text(given.get("face_image")))
-    order.noted = sorted(set(given) - set(KNOWN))
+    order.noted = sorted(set(body) - set(KNOWN))
     breaches = order.violations
     if given.get("model_id", MODEL) != MODEL:
         breaches.append(f"model_id: not {MODEL}")
@@ -161,7 +161,7 @@ def _number(value: object, *, whole: bool) -> float | int | None:
         return None
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if number != number or abs(number) == float("inf"):
         return None

@@ -42,7 +42,7 @@ class Shelf:
         if job is None:
             return self._upload(call, name)
         now = self._clock.now()
-        spoiled = self._refusal(job, now)
+        spoiled = self._refusal(job, name, now)
         if spoiled is None and not at_decoy:
             spoiled = faults.file_refusal(
                 job, now, by_proxy=folder == "proxy", decoy_url=f"{decoy_url}/temp/{name}"
@@ -60,6 +60,14 @@ class Shelf:
         whole = call.method == "GET" and len(body) == len(content)
         self._note(call, job, name, 200, len(body), whole=whole)
         return Answer(200, body, self._type(job, name))
+
+    def show(self, name: str) -> Answer:
+        """A result for the page for people: without its scenario's faults and not in the books."""
+        job = self._jobs.of_file(name)
+        if job is None:
+            return page(404, "Object not found")
+        missing = self._refusal(job, name, self._clock.now())
+        return missing or Answer(200, (self._folder / name).read_bytes(), self._type(job, name))
 
     def store(self, call: Call, field: str) -> str:
         """Keeps the picture in that field for a day; returns its address. Raises Refused."""
@@ -80,16 +88,17 @@ class Shelf:
         return f"{call.origin}/temp/{name}"
 
     def drop_all(self) -> None:
-        for name in self._uploads:
+        for name in list(self._uploads):
             (self._folder / name).unlink(missing_ok=True)
         self._uploads.clear()
 
-    def _refusal(self, job: Job, now: float) -> Answer | None:
+    def _refusal(self, job: Job, name: str, now: float) -> Answer | None:
         """The 404 every caller gets before the file is there and after it is gone."""
         ended = job.ended_at if job.state == READY else None
         if (
             ended is None
             or job.deleted
+            or not (self._folder / name).exists()
             or not ended + job.switches.seconds("file-delay") <= now < ended + LIFETIME
         ):
             return page(404, "Object not found")

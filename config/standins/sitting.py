@@ -19,7 +19,6 @@ LARGEST_SIDE = 1280  # pixels; a photo above it is reduced first, a drawing show
 HEAD_AND_SHOULDERS = 3.8  # heights of the face; a tighter frame would cut the shoulders
 CUT_ROWS = 192  # the person is cut out in a copy of this height, then refined at full size
 FEWEST_SAMPLES = 50  # pixels; GrabCut clusters both sides, each into five
-EYE_SWELL = {"anime": 0.26, "3d": 0.3, "chibi": 0.34}  # the iris grows by 1 / (1 - this)
 
 Pixels = np.ndarray  # float32 unless said otherwise: RGB and masks 0…1, Lab with L 0…100
 
@@ -66,9 +65,6 @@ class Sitting:
     x: Pixels  # column of every pixel
     y: Pixels  # row of every pixel
     unit: float  # pixels; 1 in a picture 512 wide
-    passes: int
-    hues: tuple[float, float]  # 0…1
-    chance: np.random.Generator
 
 
 def read(image: bytes) -> Pixels:
@@ -103,9 +99,19 @@ def find_faces(photo: Pixels) -> list[Face]:
 
 
 def sit(
-    photo: Pixels, style: str, width: int, height: int, passes: int, chance: np.random.Generator
+    photo: Pixels,
+    width: int,
+    height: int,
+    chance: np.random.Generator,
+    *,
+    eye_swell: float,
+    large_head: bool,
 ) -> Sitting:
-    """The photo brought into the frame of the picture, the person told from the background."""
+    """The photo brought into the frame of the picture, the person told from the background.
+
+    The iris grows by 1 / (1 - `eye_swell`). With a large head the person becomes a figure on its
+    own, which need not fill the frame.
+    """
     rows, columns = photo.shape[:2]
     cover = min(rows, columns * height / width)
     usual = Face(columns / 2, 0.25 * (rows - cover) + 0.39 * cover, 0.2 * cover, 0.26 * cover)
@@ -114,25 +120,24 @@ def sit(
     cut, corner, cut_scale = _cut_out(photo, face, span, span * width / height)
     free_above = not cut[0].any()
     cut[0] *= not free_above  # the first row stands for all above the photo
-    chibi = style == "chibi"  # a figure on its own: the photo need not fill the frame
-    if chibi:
+    if large_head:
         span = min(3.9 * face.height, (1.25 if free_above else 1) * rows)
         cut[:, [0, -1]] = 0
     span /= 1 + 0.06 * chance.random()
     across, scale = span * width / height, height / span
     shift_x, shift_y = chance.uniform(-10, 10, 2) / 512 * across
     left = face.x - across / 2 + shift_x
-    left = left if chibi else np.clip(left, 0, columns - across)
-    headroom = free_above * span * (1 if chibi else 0.1)
-    top = np.clip(face.y - (0.44 if chibi else 0.39) * span + shift_y, -headroom, rows - span)
+    left = left if large_head else np.clip(left, 0, columns - across)
+    headroom = free_above * span * (1 if large_head else 0.1)
+    top = np.clip(face.y - (0.44 if large_head else 0.39) * span + shift_y, -headroom, rows - span)
     face = face.moved(left, top, scale)
 
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    growth = float(np.clip(0.37 * height / face.height, 1.1, 1.45)) if chibi else 1.0
+    growth = float(np.clip(0.37 * height / face.height, 1.1, 1.45)) if large_head else 1.0
     face = face.grown(growth)
-    from_x, from_y = _large_eyes(x, y, face, EYE_SWELL.get(style, 0))
+    from_x, from_y = _large_eyes(x, y, face, eye_swell)
     figure = np.float32(1)
-    if chibi:
+    if large_head:
         from_x, from_y, figure = _large_head(from_x, from_y, face, growth)
     from_x, from_y = left + from_x / scale, top + from_y / scale
     shrink = min(1.0, scale / 0.8)  # sampling reads near pixels only and would skip some
@@ -141,8 +146,7 @@ def sit(
     mask = _sampled(blurred(cut, 1.2), from_x - corner[0], from_y - corner[1], cut_scale)
     mask = _guided(np.clip(mask * 2.2 - 0.6, 0, 1), picture, max(1, round(width / 85)))
     mask = np.clip(mask * 1.6 - 0.3, 0, 1) * figure
-    hues = HUES[style][chance.integers(len(HUES[style]))] + chance.uniform(-9, 9, 2)
-    return Sitting(picture, mask, face, x, y, width / 512, passes, hues / 360, chance)
+    return Sitting(picture, mask, face, x, y, width / 512)
 
 
 def _large_eyes(x: Pixels, y: Pixels, face: Face, swell: float) -> tuple[Pixels, Pixels]:
@@ -156,9 +160,7 @@ def _large_eyes(x: Pixels, y: Pixels, face: Face, swell: float) -> tuple[Pixels,
     return from_x, from_y
 
 
-def _large_head(
-    x: Pixels, y: Pixels, face: Face, growth: float
-) -> tuple[Pixels, Pixels, Pixels]:
+def _large_head(x: Pixels, y: Pixels, face: Face, growth: float) -> tuple[Pixels, Pixels, Pixels]:
     """Where each pixel comes from when the head has grown to `face`, and the mask of a bust.
 
     The head grows evenly, so that its features keep their proportions; a ring around it pays.
@@ -168,11 +170,14 @@ def _large_head(
     out = np.hypot(right / face.width, down / (0.98 * face.height)) + 1e-6
     ring = 1 / growth + (out - 1) * (2 - 1 / growth)
     pull = np.float32(np.select([out < 1, out < 2], [1 / growth, ring / out], 1))
-    foot, reach = 1.08 * height, min(0.44 * width, 1.5 * face.width)
-    bust = 1 - np.hypot(right / reach, (y - foot) / (foot - face.y - 0.42 * face.height))
-    head = np.clip((1.02 - out) * 40, 0, 1) * (down < 0.75 * face.height)
-    figure = np.maximum(np.clip(bust * reach / 3 + 0.5, 0, 1), head)
-    return face.x + right * pull, face.y + down * pull, np.float32(figure)
+    # The bust widens downwards all along: a narrowing would leave the shoulders as spikes.
+    reach = 0.46 * width
+    neck = min(0.8 * face.width, reach)
+    bust = neck + (reach - neck) * np.clip(down / max(1, height - face.y), 0, 1)
+    hair = 1.4 * face.width * (1 - down / (0.7 * face.height))
+    figure = np.clip((np.maximum(bust, hair) - abs(right)) / 3 + 0.5, 0, 1)
+    slim = 1 + 0.35 * np.clip(down / face.height - 0.4, 0, 1)
+    return face.x + right * pull * slim, face.y + down * pull, np.float32(figure)
 
 
 # The person, told from the background
@@ -193,15 +198,16 @@ def _cut_out(
     scale = CUT_ROWS / len(region)
     small, face = _resized(region, scale), face.moved(near, top, scale)
     chin = int(np.clip(face.y + 0.55 * face.height, 1, len(small)))
-    # Two guesses: close around the head, and with room for hair. The close one lets less of the
-    # background in, unless its outline is far weaker: then it runs through the hair.
-    close, loose = (
-        _parted(small[:chin], _guessed_head(small, face, room)[:chin], face, tint)
-        for room, tint in ((0.55, 70), (0.7, 0))
-    )
-    weak = _contrast_along(small[:chin], close) < 0.7 * _contrast_along(small[:chin], loose)
+    above = small[:chin]
+    head = _parted(above, _guessed_head(above, face, 0.7), face, 0)
+    if head[0].any() or head[:, [0, -1]].any():
+        # It runs into the frame: a background like the hair, or a photo close to the face. A
+        # closer guess leaves out the first; in the second its outline, through hair, is weak.
+        closer = _parted(above, _guessed_head(above, face, 0.55), face, 70)
+        if _contrast_along(above, closer) >= 0.7 * _contrast_along(above, head):
+            head = closer
     guess = _guessed_torso(small, face)
-    guess[:chin][loose if weak else close] = cv2.GC_FGD
+    guess[:chin][head] = cv2.GC_FGD
     mask = np.uint8(_parted(small, guess, face, 30))
     mask = cv2.medianBlur(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((5, 5))), 11)
     return np.float32(_one_piece(mask, face)), (near, top), scale
@@ -227,11 +233,12 @@ def _guessed_torso(small: Pixels, face: Face) -> Pixels:
     for widths, kind in (
         ((0.9, 2.6, 3.2), cv2.GC_PR_BGD),
         ((0.5, 1.6, 2.1), cv2.GC_PR_FGD),
-        ((0.3, 0.8, 1.1), cv2.GC_FGD),
+        ((0.25, 0.5, 1.0), cv2.GC_FGD),
     ):
         right = np.array(list(zip(widths, (0.4, 1.05, 4), strict=True)))
         outline = np.vstack([right, right[::-1] * (-1, 1)]) * (face.width, face.height)
-        cv2.fillPoly(guess, [np.int32(np.round(outline + (face.x, face.y)))], kind)
+        outline += (face.x, face.y)
+        cv2.fillPoly(guess, [np.int32(np.round(outline))], kind)
     return guess
 
 

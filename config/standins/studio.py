@@ -7,7 +7,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 
@@ -15,13 +15,14 @@ from config.standins import answers, pictures
 from config.standins.answers import Refused
 from config.standins.books import Log
 from config.standins.clock import Clock
-from config.standins.jobs import FAILED, LIFETIME, READY, Job, Jobs
+from config.standins.jobs import FAILED, LIFETIME, READY, WAITING, Job, Jobs
 from config.standins.outgoing import Outgoing, is_public_address
 from config.standins.switches import Switches
 
 HANDS = 2  # drawings at once; one per core of a small machine
 FACE_SECONDS = 10.0
 LARGEST_FACE = 10_000_000  # bytes
+DRAW_SECONDS = 60.0  # far beyond any drawing; a `sync` submit waits no longer
 HOOK_SECONDS = 30.0  # the documented patience with a webhook
 FOREIGN_STEP = 7_000_000  # how far the id of a `foreign-id` webhook is from any of ours
 
@@ -99,9 +100,9 @@ class Studio:
 
     def draw_now(self, job: Job) -> None:
         """Draws a job whose submit is answered with the result; returns when it has ended."""
-        self._hand_over(job).result()
+        wait([self._hand_over(job)])
         with self._jobs.changed:
-            self._jobs.changed.wait_for(lambda: job.state != "waiting", HOOK_SECONDS)
+            self._jobs.changed.wait_for(lambda: job.state != WAITING, DRAW_SECONDS)
 
     def fail_now(self, job: Job) -> None:
         self._fail(job, "failed at once", rings=False)
@@ -150,7 +151,7 @@ class Studio:
 
     def _finish(self, job: Job, files: dict[str, bytes]) -> None:
         with self._jobs.changed:  # so that whoever sees the job ended finds its line written
-            if job.state != "waiting":
+            if job.state != WAITING:
                 return
             self._log.write(
                 "generated",
@@ -165,7 +166,7 @@ class Studio:
 
     def _fail(self, job: Job, why: str, *, rings: bool = True) -> None:
         with self._jobs.changed:
-            if job.state != "waiting":
+            if job.state != WAITING:
                 return
             self._log.write("failed", job=job.number, account=job.account, why=why)
             self._jobs.end(job, FAILED, self._clock.now())

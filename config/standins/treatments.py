@@ -5,6 +5,7 @@ Knows NumPy, OpenCV and the sitting; nothing of ours and no Django.
 
 import colorsys
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -12,24 +13,45 @@ import numpy as np
 from config.standins.sitting import Pixels, Sitting, as_lab, blurred, spread
 
 LAMP = np.float32((-0.5, -0.55, 0.67))  # towards the light: upper left, in front
-# The treatments: each gives the person and the backdrop
 
 
-def _draw_realistic(s: Sitting) -> tuple[Pixels, Pixels]:
+@dataclass(frozen=True)
+class Brush:
+    """What seed, prompt and steps decide."""
+
+    chance: np.random.Generator
+    hues: Pixels  # two, 0…1
+    passes: int  # of smoothing
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """How one style draws, and how it wants the person to sit."""
+
+    draw: Callable[[Sitting, Brush], tuple[Pixels, Pixels]]  # person and backdrop
+    hues: tuple[tuple[int, int], ...]  # degrees, in pairs that please together
+    eye_swell: float = 0.0
+    large_head: bool = False
+
+
+# The styles
+
+
+def _draw_realistic(s: Sitting, brush: Brush) -> tuple[Pixels, Pixels]:
     lab = as_lab(s.picture)
     light = np.uint8(np.round(lab[..., 0] * 2.55))
     local = np.float32(cv2.createCLAHE(1.6, (6, 4)).apply(light)) / 2.55
     local = 0.35 * lab[..., 0] + 0.65 * local
     detail = local - cv2.bilateralFilter(local, 5, 8, 3)
     lab[..., 0] = local
-    for _ in range(s.passes - 2):
+    for _ in range(brush.passes - 2):
         lab = cv2.bilateralFilter(lab, 5, 5, 3)
     lab = lab * (1, 1.06, 1.06) + (0, 1.5, 4)
     lab[..., 0] += 0.6 * detail
     behind = np.clip(1 - cv2.dilate(s.person, np.ones((15, 15))), 0, 1) + 1e-3
     own = spread(s.picture, behind, 30 * s.unit)
     own = as_lab(0.5 * own + 0.5 * own.mean((0, 1)))
-    tint = as_lab(_between(_colour(s.hues[0], 0.55, 0.8), _colour(s.hues[1], 0.6, 0.5), s))
+    tint = as_lab(_between(_colour(brush.hues[0], 0.55, 0.8), _colour(brush.hues[1], 0.6, 0.5), s))
     own[..., 0] = 0.33 * own[..., 0] + 8.4 + 0.4 * tint[..., 0]
     own[..., 1:] = 0.3 * own[..., 1:] + 0.7 * tint[..., 1:]
     glow = 0.8 + 0.45 * blurred(s.person, 60 * s.unit)[..., None]
@@ -39,36 +61,37 @@ def _draw_realistic(s: Sitting) -> tuple[Pixels, Pixels]:
     return as_rgb(lab) * vignette, as_rgb(own) * glow * vignette
 
 
-def _draw_anime(s: Sitting) -> tuple[Pixels, Pixels]:
-    lab = as_lab(_smoothed(s.picture, s.passes + 2, 0.13))
+def _draw_anime(s: Sitting, brush: Brush) -> tuple[Pixels, Pixels]:
+    lab = as_lab(_smoothed(s.picture, brush.passes + 2, 0.13))
     tone = cv2.bilateralFilter(lab[..., 0], 9, 12, 5 * s.unit)
     lab[..., 0] = 0.35 * lab[..., 0] + 0.65 * _in_bands(tone, 7, 0.55)
     lab = _vivid(lab, 1.65) * (1, 1, 0.93) + (0, 2, 0)
-    lines = np.maximum(_ink(s, 1.6, 15, 0.3), 0.95 * _outline(s.person, 1.6))
-    person = _mixed(as_rgb(lab), _colour(s.hues[0], 0.5, 0.16), 0.85 * lines)
-    sky = _between(_colour(s.hues[0], 0.62, 0.95), _colour(s.hues[1], 0.28, 1), s)
+    lines = np.maximum(_ink(s, 1.6, 18, 0.3), 0.95 * _outline(s.person, 1.6))
+    person = _mixed(as_rgb(lab), _colour(brush.hues[0], 0.5, 0.16), 0.85 * lines)
+    sky = _between(_colour(brush.hues[0], 0.62, 0.95), _colour(brush.hues[1], 0.28, 1), s)
     billows = sum(
-        part * _noise(s, round(cell * s.unit)) for part, cell in ((0.55, 160), (0.3, 64), (0.15, 26))
+        part * _noise(s, brush, round(cell * s.unit))
+        for part, cell in ((0.55, 160), (0.3, 64), (0.15, 26))
     )
     billows = billows + 0.25 * s.y / len(s.y) - 0.1  # more clouds low in the sky
     clouds = sum(np.clip((billows - layer) * 14, 0, 1) for layer in (0.56, 0.64, 0.72)) / 4
     return person, _mixed(sky, np.ones(3), clouds)
 
 
-def _draw_3d(s: Sitting) -> tuple[Pixels, Pixels]:
+def _draw_3d(s: Sitting, brush: Brush) -> tuple[Pixels, Pixels]:
     u = s.unit
-    lab = as_lab(_smoothed(_smoothed(s.picture, s.passes + 3, 0.13), 1, 0.1))
+    lab = as_lab(_smoothed(_smoothed(s.picture, brush.passes + 3, 0.13), 1, 0.1))
     tone = cv2.bilateralFilter(lab[..., 0], 9, 14, 6 * u)
     # The relief: a little of the lightness, and a cushion rising from the person's outline.
     below = cv2.copyMakeBorder(s.person, 0, round(90 * u), 0, 0, cv2.BORDER_REPLICATE)
     inward = cv2.distanceTransform(np.uint8(below > 0.5), cv2.DIST_L2, 5)[: len(s.y)]
     cushion = np.sqrt(1 - (1 - np.clip(inward / (64 * u), 0, 1)) ** 2) * 46 * u
     relief = blurred(tone, 8 * u) * 0.09 * u + blurred(cushion, 11 * u)
-    slope_y, slope_x = np.gradient(relief)
+    slope_y, slope_x = np.gradient(2 * relief)
     normal = np.dstack([-slope_x, -slope_y, np.ones_like(relief)])
     normal /= np.linalg.norm(normal, axis=2, keepdims=True)
     shade = np.clip(normal @ LAMP / LAMP[2], 0.45, 1.35)[..., None]
-    halfway = LAMP + (0, 0, 1)
+    halfway = LAMP + np.float32((0, 0, 1))
     shine = np.clip(normal @ (halfway / np.linalg.norm(halfway)), 0, 1) ** 24
     shine = blurred(np.float32(shine), 3 * u) * (tone / 100) ** 2
     turned = np.clip(1.02 - normal[..., 2], 0, 1) * np.clip(normal @ (0.85, -0.35, 0.1), 0, 1)
@@ -76,23 +99,23 @@ def _draw_3d(s: Sitting) -> tuple[Pixels, Pixels]:
     lab[..., 0] = 0.5 * lab[..., 0] + 0.5 * tone
     person = as_rgb(_vivid(lab, 1.55)) * (0.25 + 0.75 * shade) + 0.22 * shine[..., None]
     person = person * (1 + np.clip(1 - shade, 0, 1) * (0.22, 0.02, -0.02))
-    person = person + 0.3 * rim * _colour(s.hues[1], 0.25, 1)
+    person = person + rim * (0.12 + 0.24 * person) * _colour(brush.hues[1], 0.25, 1)
     person = person + 0.6 * (blurred(s.picture, 0.8) - blurred(s.picture, 3))
     height, width = s.person.shape
     away = np.clip(np.hypot(s.x / width - 0.42, s.y / height - 0.33) / 0.85, 0, 1)
-    wall = _mixed(_colour(s.hues[0], 0.28, 0.92), _colour(s.hues[0] + 0.03, 0.5, 0.5), away)
+    wall = _mixed(_colour(brush.hues[0], 0.28, 0.92), _colour(brush.hues[0] + 0.03, 0.5, 0.5), away)
     moved = np.float32([[1, 0, 26 * u], [0, 1, 22 * u]])
     shadow = blurred(s.person, 26 * u)
     shadow = cv2.warpAffine(shadow, moved, (width, height), borderMode=cv2.BORDER_REPLICATE)
     return person, wall * (1 - 0.38 * shadow[..., None])
 
 
-def _draw_chibi(s: Sitting) -> tuple[Pixels, Pixels]:
-    lab = as_lab(_smoothed(s.picture, s.passes + 2, 0.13))
+def _draw_chibi(s: Sitting, brush: Brush) -> tuple[Pixels, Pixels]:
+    lab = as_lab(_smoothed(s.picture, brush.passes + 2, 0.13))
     lab[..., 0] = 12 + 0.88 * (0.3 * lab[..., 0] + 0.7 * _in_bands(lab[..., 0], 8, 0.5))
     lines = np.maximum(_ink(s, 2, 15, 0.35), _outline(s.person, 3.2))
-    person = _mixed(as_rgb(_vivid(lab, 1.5)), _colour(s.hues[1], 0.45, 0.25), 0.9 * lines)
-    pastel = _between(_colour(s.hues[0], 0.24, 1), _colour(s.hues[1], 0.22, 1), s)
+    person = _mixed(as_rgb(_vivid(lab, 1.5)), _colour(brush.hues[1], 0.45, 0.25), 0.9 * lines)
+    pastel = _between(_colour(brush.hues[0], 0.24, 1), _colour(brush.hues[1], 0.22, 1), s)
     pitch = 64 * s.unit
     odd = np.floor(s.y / pitch) % 2
     dots = np.hypot((s.x + odd * pitch / 2) % pitch - pitch / 2, s.y % pitch - pitch / 2)
@@ -102,9 +125,9 @@ def _draw_chibi(s: Sitting) -> tuple[Pixels, Pixels]:
     return person, _mixed(pastel, np.ones(3), np.maximum(dots, blurred(border, 1)))
 
 
-def _draw_comic(s: Sitting) -> tuple[Pixels, Pixels]:
+def _draw_comic(s: Sitting, brush: Brush) -> tuple[Pixels, Pixels]:
     u, face = s.unit, s.face
-    lab = as_lab(_smoothed(s.picture, s.passes + 1, 0.12))
+    lab = as_lab(_smoothed(s.picture, brush.passes + 1, 0.12))
     tone = lab[..., 0].copy()
     lab[..., 0] = _in_bands(cv2.bilateralFilter(tone, 9, 12, 5 * u), 6, 0.25)
     pitch = 7 * u
@@ -119,20 +142,37 @@ def _draw_comic(s: Sitting) -> tuple[Pixels, Pixels]:
     person = _mixed(person, np.float32((0.07, 0.05, 0.08)), lines)
     right, down = s.x - face.x, s.y - face.y
     from_face = np.hypot(right, down)
-    rays = np.sin((np.arctan2(down, right) + s.hues[0] * 6) * 11) * from_face * 0.12
+    rays = np.sin((np.arctan2(down, right) + brush.hues[0] * 6) * 11) * from_face * 0.12
     rays = np.clip(rays, -1, 1) / 2 + 0.5
-    loud = _mixed(_colour(s.hues[1], 0.8, 0.9), _colour(s.hues[0], 0.85, 0.98), rays)
+    loud = _mixed(_colour(brush.hues[1], 0.8, 0.9), _colour(brush.hues[0], 0.85, 0.98), rays)
     wide = np.hypot(along % (2 * pitch) - pitch, across % (2 * pitch) - pitch)
     large = np.clip(from_face / len(s.y) * 4 / 3 - 0.15, 0, 1) * pitch - 0.75 * wide
     return person, loud * (1 - 0.45 * np.clip(large, 0, 1)[..., None])
 
 
-TREATMENTS: dict[str, Callable[[Sitting], tuple[Pixels, Pixels]]] = {
-    "realistic": _draw_realistic,
-    "anime": _draw_anime,
-    "3d": _draw_3d,
-    "chibi": _draw_chibi,
-    "comic": _draw_comic,
+TREATMENTS = {
+    "realistic": Treatment(
+        _draw_realistic, ((205, 35), (175, 45), (25, 215), (150, 40), (330, 20), (260, 200))
+    ),
+    "anime": Treatment(
+        _draw_anime,
+        ((212, 30), (196, 160), (268, 345), (225, 18), (182, 55), (240, 340)),
+        eye_swell=0.26,
+    ),
+    "3d": Treatment(
+        _draw_3d,
+        ((174, 30), (16, 190), (225, 40), (42, 205), (150, 20), (340, 200), (262, 45)),
+        eye_swell=0.3,
+    ),
+    "chibi": Treatment(
+        _draw_chibi,
+        ((340, 48), (165, 205), (262, 330), (48, 15), (205, 285), (120, 55)),
+        eye_swell=0.34,
+        large_head=True,
+    ),
+    "comic": Treatment(
+        _draw_comic, ((2, 46), (190, 52), (22, 188), (325, 50), (212, 32), (262, 46))
+    ),
 }
 
 
@@ -177,10 +217,10 @@ def _outline(mask: Pixels, sigma: float) -> Pixels:
     return np.clip(5.2 * soft * (1 - soft) - 0.25, 0, 1)
 
 
-def _noise(s: Sitting, cell: int) -> Pixels:
+def _noise(s: Sitting, brush: Brush, cell: int) -> Pixels:
     """Smooth chance, 0…1, changing over `cell` pixels."""
     rows, columns = s.person.shape
-    coarse = s.chance.random((rows // cell + 3, columns // cell + 3), np.float32)
+    coarse = brush.chance.random((rows // cell + 3, columns // cell + 3), np.float32)
     size = (coarse.shape[1] * cell, coarse.shape[0] * cell)
     fine = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
     return fine[cell : cell + rows, cell : cell + columns]

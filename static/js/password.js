@@ -8,7 +8,7 @@ for (const button of document.querySelectorAll("[data-show]")) {
     button.textContent = visible ? button.dataset.hide : show;
     button.setAttribute("aria-pressed", String(visible));
   });
-  field.form.addEventListener("submit", () => { field.type = "password"; }); // else browsers keep it as ordinary text
+  field.form?.addEventListener("submit", () => { field.type = "password"; }); // else browsers keep it as ordinary text
 }
 
 /* Bits of a guess by brute force: a rough word for the eye; the server has the last one. */

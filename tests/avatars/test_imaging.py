@@ -134,7 +134,8 @@ def test_every_phone_orientation_ends_upright_and_without_its_place(orientation)
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "HEIF"])
 def test_orientation_counts_in_every_format(form):
     stored = portrait().transpose(Image.Transpose.ROTATE_90)
-    photo = clean_photo(encoded(stored, form, exif=camera_exif(6)))
+    stored.info["exif"] = camera_exif(6).tobytes()  # the HEIC writer turns it into its own box
+    photo = clean_photo(encoded(stored, form, exif=stored.info["exif"]))
     assert (photo.width, photo.height, photo.original_width) == (240, 320, 240)
     assert close(corner(opened(photo.jpeg), left=True, top=True), (200, 30, 30), 20)
     assert set(markers(photo.jpeg)) <= {0xE0, 0xDB, 0xC0, 0xC4}
@@ -149,7 +150,7 @@ def test_a_broken_exif_block_does_not_cost_the_photo():
     [("L", "JPEG"), ("CMYK", "JPEG"), ("1", "PNG"), ("L", "PNG"), ("LA", "PNG"), ("P", "PNG")],
 )
 def test_every_kind_of_pixel_becomes_plain_rgb(mode, form):
-    picture = portrait().convert(mode)
+    picture = portrait().quantize(8) if mode == "P" else portrait().convert(mode)
     stored = opened(clean_photo(encoded(picture, form)).jpeg)
     assert (stored.mode, stored.size) == ("RGB", picture.size)
     assert deviation(stored, picture.convert("RGB")) < 8

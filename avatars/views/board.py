@@ -1,0 +1,96 @@
+"""The board: how busy drawing is just now, asked of the database once in some seconds for all.
+
+Knows pace and generation. For pages only: promises are made by `generation.submit`, afresh.
+"""
+
+import statistics
+from dataclasses import dataclass
+
+from django.core.cache import cache
+from django.utils import timezone
+
+from avatars import generation
+from avatars.models import Attempt, Pace, Quality, State, Style, pace
+from avatars.models.attempts import Outcome
+from avatars.models.pace import ENOUGH_SAMPLES, SAMPLES, line_length, wait_seconds
+
+# A page is asked for every few seconds by everybody who waits; the line moves no faster.
+LINE_SECONDS = 5
+# A pace is the median of fifty pictures; one more hardly changes it.
+PACE_SECONDS = 60
+# From here on the pages say that drawing is slow: twice what is usual with the provider.
+SLOW_SECONDS = 120
+
+
+def is_paused() -> bool:
+    return cache.get_or_set(
+        "board:paused", lambda: generation.is_paused(timezone.now()), LINE_SECONDS
+    )
+
+
+def drawing(style: str, quality: str) -> Pace:
+    """Seconds from sending to a stored picture."""
+    return cache.get_or_set(
+        f"board:pace:{style}:{quality}", lambda: pace(style, quality), PACE_SECONDS
+    )
+
+
+def expected(style: str, quality: str) -> float:
+    """Seconds of waiting and drawing for somebody who joined the line now."""
+    return cache.get_or_set(
+        f"board:expected:{style}:{quality}",
+        lambda: generation.expected_seconds(style, quality, timezone.now()),
+        LINE_SECONDS,
+    )
+
+
+def waiting() -> int:
+    """How many stand in line, counted to one past PLACES_COUNTED."""
+    return cache.get_or_set("board:waiting", line_length, LINE_SECONDS)
+
+
+def wait(place: int, seconds_each: float) -> float:
+    """Seconds until whoever stands at `place` gets a slot."""
+    return cache.get_or_set(
+        f"board:wait:{place}:{seconds_each:.1f}",
+        lambda: wait_seconds(place, seconds_each, timezone.now()),
+        LINE_SECONDS,
+    )
+
+
+@dataclass(frozen=True)
+class Recent:
+    """Seconds from sending to a stored picture, over the last fifty of all styles; None before
+    enough were drawn.
+    """
+
+    median: float | None
+    p95: float | None
+
+
+def recent() -> Recent:
+    return cache.get_or_set("board:recent", measure, PACE_SECONDS)
+
+
+def measure() -> Recent:
+    finished = (
+        Attempt.objects.filter(
+            outcome=Outcome.DONE, request__state=State.READY, sent_at__isnull=False
+        )
+        .order_by("-pk")
+        .values_list("sent_at", "request__ended_at")[:SAMPLES]
+    )
+    seconds = [(ended - sent).total_seconds() for sent, ended in finished]
+    if len(seconds) < ENOUGH_SAMPLES:
+        return Recent(None, None)
+    return Recent(
+        statistics.median(seconds), statistics.quantiles(seconds, n=20, method="inclusive")[-1]
+    )
+
+
+def weather() -> str:
+    """normal · slow · paused, in one word for banners and the status page."""
+    if is_paused():
+        return "paused"
+    usual = expected(Style.REALISTIC, Quality.STANDARD)
+    return "slow" if usual > SLOW_SECONDS else "normal"

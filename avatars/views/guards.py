@@ -1,0 +1,32 @@
+"""The guard of signed-in pages: who asks, and by whose clock the page is written.
+
+Knows Django alone.
+"""
+
+import functools
+from collections.abc import Callable
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django_htmx.http import HttpResponseClientRefresh
+
+View = Callable[..., HttpResponse]
+
+
+def signed_in(view: View) -> View:
+    """Strangers sign in first and come back. A page that polls after its session ended loads
+    itself anew, instead of a sign-in page being put into one of its corners. Times are printed in
+    the person's own zone.
+    """
+
+    @functools.wraps(view)
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        if not request.user.is_authenticated:
+            if request.htmx:
+                return HttpResponseClientRefresh()
+            return redirect_to_login(request.get_full_path())
+        with timezone.override(request.user.zone()):
+            return view(request, *args, **kwargs)
+
+    return guarded
