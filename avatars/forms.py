@@ -4,7 +4,7 @@ Knows the nouns, the limits of `imaging`, and words.
 """
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from django import forms
 from django.core import signing
@@ -100,9 +100,14 @@ class CreateForm(forms.Form):
     shown_cost = forms.IntegerField(required=False)
 
     def __init__(
-        self, data: dict[str, str] | None, *, user: User, photos: Iterable[FacePhoto]
+        self,
+        data: Mapping[str, str] | None,
+        *,
+        user: User,
+        photos: Iterable[FacePhoto],
+        initial: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(data)
+        super().__init__(data, initial=initial)
         self.user = user
         self.photos = {str(photo.public_id): photo for photo in photos}
         self.fields["photo"].choices = [(key, key) for key in self.photos]

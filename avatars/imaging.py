@@ -256,7 +256,7 @@ def _photo(upload: bytes) -> tuple[Image.Image, Size]:
 
 
 def _form(upload: bytes) -> str:
-    """What the bytes are, by their first sixteen and never by a file's name."""
+    """What the bytes are, by how they begin and never by a file's name."""
     if upload.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if upload.startswith(b"\x89PNG\r\n\x1a\n"):

@@ -52,9 +52,8 @@ def accept(
     if consent.user_id != user.pk or not consent.stands():
         raise ValueError("a photo is kept only under its owner's standing consent")
     clean = imaging.clean_photo(upload)
-    verdict = face_check.check(
-        clean.jpeg, original_size=(clean.original_width, clean.original_height)
-    )
+    uploaded_size = (clean.original_width, clean.original_height)
+    verdict = face_check.check(clean.jpeg, original=uploaded_size)
     if verdict.blocks:
         raise NoClearFace(verdict)
     now = timezone.now()
@@ -139,7 +138,7 @@ def erase_due() -> int:
     for avatar in Avatar.objects.overdue_in_trash(now):
         purge(avatar)
     StoredFile.objects.abandoned(now).update(state=FileState.DOOMED, due_at=now)
-    return empty_bins(StoredFile.objects.doomed(now)[:DELETIONS_AT_ONCE])
+    return empty_bins(StoredFile.objects.doomed(timezone.now())[:DELETIONS_AT_ONCE])
 
 
 def empty_bins(files: Iterable[StoredFile]) -> int:

@@ -17,7 +17,7 @@ from accounts.models import NotEnoughCredits, Wallet
 from avatars import generation
 from avatars.face_check import Verdict
 from avatars.imaging import PhotoRefused
-from avatars.models import AvatarRequest, Quality, Reason, State
+from avatars.models import AvatarRequest, Pace, Quality, Reason, State
 from avatars.models.avatar_requests import PROMPT_LIMIT
 from avatars.models.pace import PLACES_COUNTED, WAIT_LIMIT
 
@@ -182,6 +182,37 @@ def place(number: int, total: int) -> str:
     }
 
 
+def wait_in_line(number: int, wait: float, drawing: Pace) -> str:
+    """“3rd in line, about 40 seconds; 95 % are done within 90 seconds.” `wait` in seconds."""
+    left = about(wait + drawing.p50, known=drawing.known)
+    if number > PLACES_COUNTED:
+        return gettext("More than %(n)d are before you: %(about)s.") % {
+            "n": PLACES_COUNTED,
+            "about": left,
+        }
+    said = {"place": ordinal(number), "about": left, "p95": duration(wait + drawing.p95)}
+    if not drawing.known:
+        return gettext("%(place)s in line, %(about)s.") % said
+    return gettext("%(place)s in line, %(about)s; 95 %% are done within %(p95)s.") % said
+
+
+def tab_place(number: int) -> str:
+    """The browser's tab while one waits."""
+    return gettext("(%(place)s) Avatar") % {"place": ordinal(min(number, PLACES_COUNTED))}
+
+
+def drawing(elapsed: float, usual: Pace) -> str:
+    """What is said while it is drawn, `elapsed` seconds after the order was sent."""
+    if elapsed > usual.p90:
+        return gettext(
+            "Taking longer than usual, %(elapsed)s so far. You can leave; we'll e-mail you."
+        ) % {"elapsed": duration(elapsed)}
+    if not usual.known:
+        return gettext("It takes about a minute.")
+    left = max(CLOSEST_SECONDS, usual.p50 - elapsed)
+    return gettext("%(about)s left.") % {"about": about(left).capitalize()}
+
+
 # ── Photos ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -259,14 +290,11 @@ def judgement(verdict: Verdict) -> Judgement:
 # ── Refusals of a wish ──────────────────────────────────────────────────────────────────────────
 
 CATEGORIES: dict[str, Words] = {
+    "minors": _("someone under 18 in a way we do not draw"),
     "sexual": _("sexual content"),
-    "minor": _("someone under 18"),
-    "real_person": _("a real person who has not agreed"),
     "hate": _("hate"),
-    "violence": _("violence"),
-    "deception": _("deception or an identity document"),
-    "copyright": _("somebody's protected work"),
-    "spam": _("advertising"),
+    "violence": _("cruelty"),
+    "deception": _("a document or a deception"),
     "rules": _("something our rules exclude"),
 }
 

@@ -42,5 +42,5 @@ def provider(settings, tmp_path):
     settings.MODELSLAB_API_KEY = "test-key-0123456789"
     settings.FACE_GEN_RESULT_HOSTS = [server.url.removeprefix("http://")]
     yield stand_in
-    server.close()
     stand_in.close()
+    server.close()

@@ -120,13 +120,13 @@ def create_request(user: User, photo: FacePhoto | None = None, **fields) -> Avat
 
 
 def create_attempt(avatar_request: AvatarRequest, **fields) -> Attempt:
-    """The request's live attempt, sent a moment ago, with known secrets."""
-    number = next(numbers)
+    """The request's live attempt, sent a moment ago, with known secrets and the lowest slot."""
+    taken = set(Attempt.objects.values_list("slot_no", flat=True))
     return Attempt.objects.create(
         **{
             "request": avatar_request,
             "number": 1,
-            "slot_no": (number % 5) + 1,
+            "slot_no": next(n for n in itertools.count(1) if n not in taken),
             "sent_at": timezone.now(),
             "doorbell_hash": token_hash(f"doorbell-{avatar_request.pk}"),
             "face_hash": token_hash(f"face-{avatar_request.pk}"),

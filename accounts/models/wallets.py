@@ -234,7 +234,7 @@ class Transfer(models.Model):
     objects = TransferQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index("wallet", "-id", name="transfers_of_a_wallet")]
+        indexes = [models.Index(fields=["wallet", "-id"], name="transfers_of_a_wallet")]
         constraints = [
             models.CheckConstraint(condition=Q(amount__gt=0), name="transfer_moves_something"),
             models.CheckConstraint(

@@ -190,11 +190,11 @@ class AvatarRequest(models.Model):
     class Meta:
         indexes = [
             # Plain, not partial: SQLite did not use a partial index for the sweep's condition.
-            models.Index("due_at", name="requests_due"),
-            models.Index("state", "turn", "id", name="requests_in_line"),
-            models.Index("user", "state", "turn", name="requests_of_a_person_by_state"),
-            models.Index("user", "-id", name="requests_of_a_person"),
-            models.Index("mail_due_at", name="requests_mail_due"),
+            models.Index(fields=["due_at"], name="requests_due"),
+            models.Index(fields=["state", "turn", "id"], name="requests_in_line"),
+            models.Index(fields=["user", "state", "turn"], name="requests_of_a_person_by_state"),
+            models.Index(fields=["user", "-id"], name="requests_of_a_person"),
+            models.Index(fields=["mail_due_at"], name="requests_mail_due"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -301,7 +301,7 @@ class AvatarRequest(models.Model):
                     "tries": 0,
                     "mail_due_at": now + MAIL_DELAY if to in (State.READY, State.FAILED) else None,
                 }
-                if not self._mine().update(**fields):
+                if not self._mine().filter(resolution=None).update(**fields):
                     raise _Lost
         except (_Lost, ReferenceTaken):
             return False

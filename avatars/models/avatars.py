@@ -61,8 +61,8 @@ class Avatar(models.Model):
 
     class Meta:
         indexes = [
-            models.Index("user", "-id", name="avatars_of_a_person"),
-            models.Index("trashed_at", name="avatars_in_trash"),
+            models.Index(fields=["user", "-id"], name="avatars_of_a_person"),
+            models.Index(fields=["trashed_at"], name="avatars_in_trash"),
         ]
         constraints = [
             models.UniqueConstraint(

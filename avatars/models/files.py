@@ -80,7 +80,7 @@ class StoredFile(models.Model):
     objects = StoredFileQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index("state", "due_at", name="files_due")]
+        indexes = [models.Index(fields=["state", "due_at"], name="files_due")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(state=FileState.KEPT, due_at=None)

@@ -77,8 +77,8 @@ class FacePhoto(models.Model):
 
     class Meta:
         indexes = [
-            models.Index("user", "-id", name="photos_of_a_person"),
-            models.Index("delete_at", name="photos_due"),
+            models.Index(fields=["user", "-id"], name="photos_of_a_person"),
+            models.Index(fields=["delete_at"], name="photos_due"),
         ]
         constraints = [
             models.CheckConstraint(

@@ -9,13 +9,14 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.db import IntegrityError
+from django.core.exceptions import ValidationError
 from django.db.models import Count, Q
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import formats, timezone
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
@@ -48,9 +49,7 @@ def consent_text() -> str:
 
 
 def standing_consent(user: User) -> Consent | None:
-    to_this_text = Consent.objects.standing().to(
-        Consent.Kind.FACE, generation.FACE_CONSENT_VERSION
-    )
+    to_this_text = Consent.objects.standing().to(Consent.Kind.FACE, generation.FACE_CONSENT_VERSION)
     return to_this_text.filter(user=user).first()
 
 
@@ -89,6 +88,8 @@ def consent_page(request: HttpRequest, form: ConsentForm, *, status: int = 200) 
 @limited(UPLOADS)
 def new(request: HttpRequest) -> HttpResponse:
     """Guidance, the file field, and what we think of the photo. Consent stands before all."""
+    if request.method == "GET" and "photo" in request.GET:
+        return verdict_page(request, present_photo(request, request.GET["photo"]))
     agreed = standing_consent(request.user)
     if agreed is None:
         return consent_page(request, ConsentForm())
@@ -117,7 +118,7 @@ def new(request: HttpRequest) -> HttpResponse:
             headers={"Retry-After": str(STORAGE_RETRY_SECONDS)},
         )
     else:
-        return redirect("face_verdict", photo.public_id)
+        return redirect(verdict_address(photo))
     return upload_page(request, form, status=422)
 
 
@@ -130,3 +131,181 @@ def upload_page(request: HttpRequest, form: PhotoForm, *, status: int = 200) -> 
         % {"limit": UPLOAD_BYTES // words.MEGABYTE},
     }
     return render(request, "avatars/face_new.html", context, status=status)
+
+
+def verdict_address(photo: FacePhoto) -> str:
+    return f"{reverse('face_new')}?photo={photo.public_id}"
+
+
+def own_photo(request: HttpRequest, public_id: UUID | str) -> FacePhoto:
+    """This person's photo, deleted ones too; 404 for anybody else's and for what is no id."""
+    photos = FacePhoto.objects.filter(user=request.user).select_related("file", "thumb")
+    try:
+        return get_object_or_404(photos, public_id=public_id)
+    except ValidationError as error:
+        raise Http404 from error
+
+
+def present_photo(request: HttpRequest, public_id: UUID | str) -> FacePhoto:
+    photo = own_photo(request, public_id)
+    if not photo.is_present(timezone.now()):
+        raise Http404
+    return photo
+
+
+def verdict_page(request: HttpRequest, photo: FacePhoto) -> HttpResponse:
+    """The photo as we keep it, the face we found in it, and one sentence about it."""
+    verdict = Verdict.from_dict(photo.verdict)
+    box = verdict.box
+    context = {
+        "photo": photo,
+        "picture": {
+            "url": storage.link(photo.file.key),
+            "width": photo.width,
+            "height": photo.height,
+            "alt": _("Your photo"),
+        },
+        "face": box and dict(zip(("x", "y", "width", "height"), box, strict=True)),
+        "judgement": words.judgement(verdict),
+        "keep_form": KeepForm(initial={"keep": photo.keep}),
+    }
+    return render(request, "avatars/face_verdict.html", context)
+
+
+# ── Saved photos ────────────────────────────────────────────────────────────────────────────────
+
+
+@signed_in
+def faces(request: HttpRequest) -> HttpResponse:
+    """The photos that are there, newest first, each with its verdict and its clock."""
+    photos = (
+        FacePhoto.objects.filter(user=request.user)
+        .present(timezone.now())
+        .select_related("thumb")
+        .annotate(used=Count("requests", filter=Q(requests__state=State.READY)))
+        .order_by("-pk")
+    )
+    return render(request, "avatars/faces.html", {"cards": [photo_card(p) for p in photos]})
+
+
+def thumb_size(photo: FacePhoto) -> tuple[int, int]:
+    """Width and height in pixels of the stored small picture, known without opening it."""
+    scale = min(1, PHOTO_THUMB_BOX[0] / photo.width, PHOTO_THUMB_BOX[1] / photo.height)
+    return max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
+
+
+def photo_card(photo: FacePhoto) -> dict[str, Any]:
+    judged = words.judgement(Verdict.from_dict(photo.verdict))
+    width, height = thumb_size(photo)
+    return {
+        "public_id": photo.public_id,
+        "thumb_url": storage.link(photo.thumb.key),
+        "alt": _("Your photo of %(date)s")
+        % {"date": formats.date_format(timezone.localtime(photo.created_at), "DATE_FORMAT")},
+        "width": width,
+        "height": height,
+        "word": judged.word,
+        "tone": judged.tone,
+        "icon": judged.icon,
+        "deletes_at": photo.delete_at,
+        "used": photo.used,
+        "use_href": f"{reverse('create')}?photo={photo.public_id}",
+    }
+
+
+@signed_in
+def face(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Where is my face? One timeline, and a record that stays when the photo is gone."""
+    photo = own_photo(request, public_id)
+    now = timezone.now()
+    is_there = photo.is_present(now)
+    context = {
+        "photo": photo,
+        "is_there": is_there,
+        "picture": storage.link(photo.thumb.key) if is_there and photo.thumb else "",
+        "size": thumb_size(photo),
+        "judgement": words.judgement(Verdict.from_dict(photo.verdict)),
+        "download": storage.link(photo.file.key) if is_there and photo.file else "",
+        "keep_form": KeepForm(initial={"keep": photo.keep}),
+        "events": timeline(photo, now),
+    }
+    return render(request, "avatars/face.html", context)
+
+
+def timeline(photo: FacePhoto, now: datetime) -> list[dict[str, Any]]:
+    """What happened to a photo, oldest first, in plain sentences."""
+    events = [
+        (photo.created_at, "upload", _("Uploaded from your browser.")),
+        (
+            photo.created_at,
+            "shield-check",
+            _("Cleaned: turned upright, location and camera data removed, encoded anew."),
+        ),
+        (photo.created_at, "lock", _("Kept in our private storage.")),
+    ]
+    sent = Attempt.objects.filter(request__photo=photo, sent_at__isnull=False)
+    for attempt in sent.select_related("request").order_by("sent_at"):
+        events += visits(attempt)
+    if photo.deleted_at:
+        events.append((photo.deleted_at, "trash-2", _("Deleted, for good.")))
+    told = [{"at": at, "icon": icon, "text": text} for at, icon, text in events]
+    if not photo.deleted_at:
+        coming = max(photo.delete_at, now)
+        told.append({"at": coming, "icon": "calendar-clock", "text": _("Deletes."), "coming": True})
+    return sorted(told, key=lambda event: event["at"])
+
+
+def visits(attempt: Attempt) -> list[tuple[datetime, str, str]]:
+    """One order that went to the image service, and how the photo travelled."""
+    avatar = _("“%(words)s”") % {"words": Truncator(attempt.request.prompt).chars(40)}
+    if attempt.face_hash is None:
+        sentence = _("Sent to ModelsLab inside the order for %(avatar)s.")
+        return [(attempt.sent_at, "external-link", sentence % {"avatar": avatar})]
+    sentence = _("Offered to ModelsLab by a private link, for %(avatar)s.")
+    told = [(attempt.sent_at, "external-link", sentence % {"avatar": avatar})]
+    if attempt.face_read_at:
+        fetched = ngettext(
+            "Fetched by that link, once.",
+            "Fetched by that link, %(n)d times.",
+            attempt.face_hits,
+        )
+        told.append((attempt.face_read_at, "download", fetched % {"n": attempt.face_hits}))
+    if attempt.ended_at and not attempt.face_open:
+        told.append((attempt.ended_at, "lock", _("That link closed for good.")))
+    return told
+
+
+@signed_in
+def delete(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Asks once, then the photo goes at once and for good."""
+    photo = own_photo(request, public_id)
+    if request.method == "POST":
+        safekeeping.erase(photo)
+        messages.success(request, _("The photo is deleted, for good."))
+        return redirect("face_new" if request.POST.get("next") == "face_new" else "faces")
+    if photo.deleted_at:
+        return redirect("face", photo.public_id)
+    open_requests = AvatarRequest.objects.filter(photo=photo).open()
+    counts = open_requests.aggregate(
+        waiting=Count("pk", filter=~Q(state__in=UNDER_WAY)),
+        drawing=Count("pk", filter=Q(state__in=UNDER_WAY)),
+    )
+    return render(request, "avatars/face_delete.html", {"photo": photo} | counts)
+
+
+@signed_in
+@require_POST
+def keep(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Another retention for a photo that is still there."""
+    photo = present_photo(request, public_id)
+    form = KeepForm(request.POST)
+    if form.is_valid():
+        safekeeping.change_keep(photo, Keep(form.cleaned_data["keep"]))
+        messages.success(request, _("Saved."))
+    else:
+        messages.error(request, _("Choose how long we keep the photo."))
+    return redirect(
+        verdict_address(photo)
+        if request.POST.get("next") == "verdict"
+        else reverse("face", args=[photo.public_id])
+    )

@@ -14,6 +14,7 @@ from avatars import generation, safekeeping
 from avatars.models import AvatarRequest, FacePhoto, Quality, Style
 
 ADA, BEN, MO = "ada@example.org", "ben@example.org", "mo@example.org"
+PEOPLE = (ADA, BEN, MO)
 # The demo runs on loopback with play credits; a password that can be printed is the point of it.
 PASSWORD = "likeness demo"  # noqa: S105 - see above
 ADAS_CREDITS = 60

@@ -70,7 +70,8 @@ def _card(job: Job) -> str:
     name = job.names[0]
     picture = '<div class="blank"></div>'
     if job.state == READY and name.endswith(".png") and not job.deleted:
-        picture = f'<img src="/shown/{escape(name)}" alt="The picture of job {job.number}" loading="lazy">'
+        told = f"The picture of job {job.number}"
+        picture = f'<img src="/shown/{escape(name)}" alt="{told}" loading="lazy">'
     return (
         f"<li>{picture}<p><strong>{job.number}</strong> {escape(job.state)}</p>"
         f"<p>{escape(str(job.order['style']))}, {job.order['num_inference_steps']} steps, "

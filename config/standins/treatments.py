@@ -46,7 +46,7 @@ def _draw_realistic(s: Sitting, brush: Brush) -> tuple[Pixels, Pixels]:
     lab[..., 0] = local
     for _ in range(brush.passes - 2):
         lab = cv2.bilateralFilter(lab, 5, 5, 3)
-    lab = lab * (1, 1.06, 1.06) + (0, 1.5, 4)
+    lab = lab * np.float32((1, 1.06, 1.06)) + np.float32((0, 1.5, 4))
     lab[..., 0] += 0.6 * detail
     behind = np.clip(1 - cv2.dilate(s.person, np.ones((15, 15))), 0, 1) + 1e-3
     own = spread(s.picture, behind, 30 * s.unit)
@@ -65,7 +65,7 @@ def _draw_anime(s: Sitting, brush: Brush) -> tuple[Pixels, Pixels]:
     lab = as_lab(_smoothed(s.picture, brush.passes + 2, 0.13))
     tone = cv2.bilateralFilter(lab[..., 0], 9, 12, 5 * s.unit)
     lab[..., 0] = 0.35 * lab[..., 0] + 0.65 * _in_bands(tone, 7, 0.55)
-    lab = _vivid(lab, 1.65) * (1, 1, 0.93) + (0, 2, 0)
+    lab = _vivid(lab, 1.65) * np.float32((1, 1, 0.93)) + np.float32((0, 2, 0))
     lines = np.maximum(_ink(s, 1.6, 18, 0.3), 0.95 * _outline(s.person, 1.6))
     person = _mixed(as_rgb(lab), _colour(brush.hues[0], 0.5, 0.16), 0.85 * lines)
     sky = _between(_colour(brush.hues[0], 0.62, 0.95), _colour(brush.hues[1], 0.28, 1), s)
@@ -75,7 +75,7 @@ def _draw_anime(s: Sitting, brush: Brush) -> tuple[Pixels, Pixels]:
     )
     billows = billows + 0.25 * s.y / len(s.y) - 0.1  # more clouds low in the sky
     clouds = sum(np.clip((billows - layer) * 14, 0, 1) for layer in (0.56, 0.64, 0.72)) / 4
-    return person, _mixed(sky, np.ones(3), clouds)
+    return person, _mixed(sky, np.ones(3, np.float32), clouds)
 
 
 def _draw_3d(s: Sitting, brush: Brush) -> tuple[Pixels, Pixels]:
@@ -98,7 +98,7 @@ def _draw_3d(s: Sitting, brush: Brush) -> tuple[Pixels, Pixels]:
     rim = blurred(np.float32(np.clip(2.2 * turned - 0.2, 0, 1)), 1.5 * u)[..., None]
     lab[..., 0] = 0.5 * lab[..., 0] + 0.5 * tone
     person = as_rgb(_vivid(lab, 1.55)) * (0.25 + 0.75 * shade) + 0.22 * shine[..., None]
-    person = person * (1 + np.clip(1 - shade, 0, 1) * (0.22, 0.02, -0.02))
+    person = person * (1 + np.clip(1 - shade, 0, 1) * np.float32((0.22, 0.02, -0.02)))
     person = person + rim * (0.12 + 0.24 * person) * _colour(brush.hues[1], 0.25, 1)
     person = person + 0.6 * (blurred(s.picture, 0.8) - blurred(s.picture, 3))
     height, width = s.person.shape
@@ -122,7 +122,7 @@ def _draw_chibi(s: Sitting, brush: Brush) -> tuple[Pixels, Pixels]:
     dots = 0.7 * np.clip(13 * s.unit - dots, 0, 1)
     size = round(25 * s.unit) | 1
     border = cv2.dilate(s.person, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
-    return person, _mixed(pastel, np.ones(3), np.maximum(dots, blurred(border, 1)))
+    return person, _mixed(pastel, np.ones(3, np.float32), np.maximum(dots, blurred(border, 1)))
 
 
 def _draw_comic(s: Sitting, brush: Brush) -> tuple[Pixels, Pixels]:
@@ -137,9 +137,10 @@ def _draw_comic(s: Sitting, brush: Brush) -> tuple[Pixels, Pixels]:
     lit = np.percentile(tone[face.box()], 70)
     dots = np.clip(0.62 * pitch * np.sqrt(np.clip((lit - tone) / 45, 0, 1)) - from_dot, 0, 1)
     person = as_rgb(_vivid(lab, 1.7))
-    person = _mixed(person, person * (0.74, 0.46, 0.5), dots) * (1, 0.98, 0.93)
+    person = _mixed(person, person * np.float32((0.74, 0.46, 0.5)), dots)
     lines = np.maximum(_ink(s, 1.9, 22, 0.4), _outline(s.person, 2.6))
-    person = _mixed(person, np.float32((0.07, 0.05, 0.08)), lines)
+    warm_paper = np.float32((1, 0.98, 0.93))
+    person = _mixed(person * warm_paper, np.float32((0.07, 0.05, 0.08)), lines)
     right, down = s.x - face.x, s.y - face.y
     from_face = np.hypot(right, down)
     rays = np.sin((np.arctan2(down, right) + brush.hues[0] * 6) * 11) * from_face * 0.12
@@ -232,7 +233,7 @@ def _colour(hue: float, saturation: float, value: float) -> Pixels:
 
 def _mixed(first: Pixels, second: Pixels, share: Pixels) -> Pixels:
     """`first` with a share, a mask, of `second`; both pictures or single colours."""
-    return first + (second - first) * share[..., None]
+    return first + (second - first) * np.float32(share)[..., None]
 
 
 def _between(top: Pixels, bottom: Pixels, s: Sitting) -> Pixels:

@@ -12,7 +12,7 @@ import pytest
 
 from avatars import exchange, face_gen
 from avatars.face_gen import Answer, Order, Outcome, Unavailable
-from tests.avatars.scripted import Scripted, drip, hang, recorded, reset, say, serving, wire
+from tests.avatars.scripted import drip, hang, recorded, reset, say, serving, wire
 
 KEY = "key-of-the-account-0123456789"
 TOKEN = "pY3k" * 10 + "abc"

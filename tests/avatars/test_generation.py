@@ -145,7 +145,7 @@ def test_a_wait_no_promise_could_cover_is_refused(ada, ben):
     Quota.objects.update(max_open=200)
     ben.quota.refresh_from_db()
     photo = factories.create_photo(ben)
-    for _ in range(50):
+    for _ in range(44):
         factories.create_request(ben, photo)
     refused(ada, factories.wish(factories.create_photo(ada)), generation.LineTooLong)
 

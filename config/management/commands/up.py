@@ -78,8 +78,10 @@ class Command(BaseCommand):
         return [login] if DEMO_DONE.exists() else [login, f"{SEED_DEMO}=1"]
 
     def wait_for_the_last_run(self) -> None:
-        """Two engines on one clone would share ports and files, never safely the stand-ins'."""
+        """Two engines on one clone would fight for the stand-ins' ports and books."""
         deadline = time.monotonic() + GONE_SECONDS
+        if embedded.running():
+            self.stderr.write("Another run has this clone; waiting a moment in case it is ending.")
         while other := embedded.running():
             if time.monotonic() >= deadline:
                 pid, url = other

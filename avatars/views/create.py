@@ -1,0 +1,310 @@
+"""Create: photo, style, words, quality and the price on the button; the draft survives everything.
+
+Knows `generation.submit`, the board and words. Whatever is refused, what was typed is kept.
+"""
+
+from dataclasses import asdict, replace
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F, Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.limits import Limit, who
+from accounts.models import NotEnoughCredits, User
+from avatars import generation, scenes, storage, tasks, words
+from avatars.forms import CreateForm, new_number
+from avatars.models import AvatarRequest, FacePhoto, Quality, Style
+from avatars.models.pace import promise
+from avatars.views import board
+from avatars.views.drafts import FIRST_DRAFT, KEPT_ID_LETTERS, Draft
+from avatars.views.guards import signed_in
+from avatars.views.pages import style_choices
+from avatars.views.photos import own_photo, thumb_size
+
+MAKING = Limit("making", 10, 60)
+WELCOMED = "welcomed"
+PHOTOS_SHOWN = 8
+PHOTOS_READ = 200  # a person's photos go after 30 days at the latest; nobody has more in use
+
+STATUS_OF: dict[type[generation.SubmitRefused], int] = {
+    generation.WordsRefused: 422,
+    generation.WordsMissing: 422,
+    generation.PhotoGone: 422,
+    generation.TooManyOpen: 429,
+    generation.TooManyToday: 429,
+}
+CONFLICT = 409  # nothing wrong with the form: prices, credits, consent or the line have moved
+
+
+def create(request: HttpRequest) -> HttpResponse:
+    """The draft is kept before anybody asks who is there: a session may have ended meanwhile."""
+    if request.method == "POST":
+        Draft.from_form(request.POST).keep(request.session)
+    return make(request)
+
+
+@signed_in
+def make(request: HttpRequest) -> HttpResponse:
+    """GET fills the form in; POST makes an avatar, or is a small step of the form itself."""
+    photos = saved_photos(request.user)
+    if request.method != "POST":
+        draft = prefilled(request)
+        draft.keep(request.session)
+        return page(request, draft, photos, refused=gone_photo(request, photos))
+    draft = Draft.from_form(request.POST)
+    if "go" in request.POST:
+        return go(request, request.POST["go"], draft, photos)
+    return submit(request, draft, photos)
+
+
+def saved_photos(user: User) -> list[FacePhoto]:
+    """The photos that are there, the last used first."""
+    present = FacePhoto.objects.filter(user=user).present(timezone.now()).select_related("thumb")
+    return list(present.order_by(F("last_used_at").desc(nulls_last=True), "-pk")[:PHOTOS_READ])
+
+
+def prefilled(request: HttpRequest) -> Draft:
+    """The kept draft, changed by what the address asks for."""
+    draft = Draft.of(request.session) or FIRST_DRAFT
+    asked = request.GET
+    if "from" in asked:
+        draft = Draft.like(earlier_request(request.user, asked["from"]), draft)
+    if "photo" in asked:
+        draft = replace(draft, photo=asked["photo"][:KEPT_ID_LETTERS])
+    if asked.get("style") in Style:
+        draft = replace(draft, style=asked["style"])
+    if asked.get("quality") in Quality:
+        draft = replace(draft, quality=asked["quality"])
+    if preset := scenes.PRESETS_BY_KEY.get(asked.get("preset", "")):
+        draft = replace(draft, prompt=str(preset.text))
+    return draft
+
+
+def earlier_request(user: User, public_id: str) -> AvatarRequest:
+    """What one of this person's requests or avatars was made from; 404 for anybody else's."""
+    try:
+        number = UUID(public_id)
+    except ValueError as error:
+        raise Http404 from error
+    own = AvatarRequest.objects.filter(user=user).select_related("photo")
+    found = own.filter(Q(public_id=number) | Q(avatars__public_id=number)).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def gone_photo(request: HttpRequest, photos: list[FacePhoto]) -> str:
+    """A sentence when the address names a photo that is gone; 404 when it was never theirs."""
+    named = request.GET.get("photo")
+    if named is None or named in {str(photo.public_id) for photo in photos}:
+        return ""
+    own_photo(request, named)
+    return str(words.PHOTO_GONE)
+
+
+# ── Small steps of the form, without a script ───────────────────────────────────────────────────
+
+
+def go(request: HttpRequest, step: str, draft: Draft, photos: list[FacePhoto]) -> HttpResponse:
+    """A button of the form that spends nothing: to the photo, a preset, another quality."""
+    name, _colon, value = step.partition(":")
+    if name == "photo":
+        return redirect("face_new")
+    if name == "welcome":
+        request.session[WELCOMED] = True
+    elif name == "preset" and value in scenes.PRESETS_BY_KEY:
+        draft = replace(draft, prompt=str(scenes.PRESETS_BY_KEY[value].text))
+    elif name == "quality" and value in Quality:
+        draft = replace(draft, quality=value)
+    draft.keep(request.session)
+    return page(request, draft, photos, number=request.POST.get("number", ""))
+
+
+# ── Submit ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def submit(request: HttpRequest, draft: Draft, photos: list[FacePhoto]) -> HttpResponse:
+    if wait := MAKING.spend(who(request)):
+        refused = page(request, draft, photos, refused=words.too_fast(wait), status=429)
+        refused.headers["Retry-After"] = str(wait)
+        return refused
+    form = CreateForm(request.POST, user=request.user, photos=photos)
+    if not form.is_valid():
+        status = CONFLICT if set(form.errors) == {"number"} else 422
+        return page(request, draft, photos, form=form, status=status)
+    wish = generation.Wish(
+        photo=form.cleaned_data["photo"],
+        prompt=form.cleaned_data["prompt"],
+        style=Style(form.cleaned_data["style"]),
+        quality=Quality(form.cleaned_data["quality"]),
+        avoid=form.cleaned_data["avoid"],
+        number=form.cleaned_data["number"],
+        shown_cost=form.cleaned_data["shown_cost"],
+    )
+    try:
+        avatar_request = generation.submit(request.user, wish)
+    except (generation.SubmitRefused, NotEnoughCredits) as error:
+        return refusal(request, draft, form, error)
+    tasks.ring([avatar_request.pk])
+    return redirect("job", avatar_request.public_id)
+
+
+def refusal(
+    request: HttpRequest,
+    draft: Draft,
+    form: CreateForm,
+    error: generation.SubmitRefused | NotEnoughCredits,
+) -> HttpResponse:
+    """The same page with everything kept, and the sentence where it belongs."""
+    sentence = words.refusal(error, Quality(draft.quality))
+    photos = saved_photos(request.user)  # one of them may just have gone
+    field = {
+        generation.WordsRefused: "prompt",
+        generation.WordsMissing: "prompt",
+        generation.PhotoGone: "photo",
+    }.get(type(error))
+    if field:
+        form.add_error(field, sentence)
+    return page(
+        request,
+        draft,
+        photos,
+        form=form,
+        refused="" if field else sentence,
+        way_out=way_out(error),
+        status=STATUS_OF.get(type(error), CONFLICT),
+    )
+
+
+def way_out(error: generation.SubmitRefused | NotEnoughCredits) -> tuple[str, str] | None:
+    """Address and words of the link beside a refusal, where there is one."""
+    match error:
+        case generation.ConsentMissing():
+            return f"{reverse('face_consent')}?next=create", _("Read and decide")
+        case NotEnoughCredits(wallet=wallet) if not wallet.frozen:
+            return reverse("credits"), _("Get credits")
+        case generation.TooManyOpen():
+            return reverse("gallery"), _("See them")
+    return None
+
+
+# ── The page ────────────────────────────────────────────────────────────────────────────────────
+
+
+def page(
+    request: HttpRequest,
+    draft: Draft,
+    photos: list[FacePhoto],
+    *,
+    form: CreateForm | None = None,
+    number: str = "",
+    refused: str = "",
+    way_out: tuple[str, str] | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    user = request.user
+    if form is None:
+        form = CreateForm(None, user=user, photos=photos, initial=asdict(draft))
+    elif "number" not in form.errors:
+        number = form.data.get("number", "")
+    chosen = next((p for p in photos if str(p.public_id) == draft.photo), None)
+    chosen = chosen or next(iter(photos), None)
+    expected = board.expected(draft.style, draft.quality)
+    context = {
+        "form": form,
+        "number": number or new_number(user),
+        "photos": [photo_choice(p, selected=p is chosen) for p in shown_first(photos, chosen)],
+        "chosen": chosen and photo_choice(chosen, selected=True),
+        "more_photos": len(photos) > PHOTOS_SHOWN,
+        "styles": style_choices(draft.style),
+        "preset_groups": [
+            {"style": style.value, "presets": presets, "shown": style == draft.style}
+            for style, presets in scenes.PRESETS.items()
+        ],
+        "additions": additions(),
+        "qualities": quality_choices(user, draft),
+        "deadline": promise(expected, timezone.now()),
+        "weather": board.weather(),
+        "expected": words.about(expected),
+        "welcome": welcome(request, photos),
+        "refused": refused,
+        "way_out": way_out and {"href": way_out[0], "label": way_out[1]},
+    }
+    return render(request, "avatars/create.html", context, status=status)
+
+
+def shown_first(photos: list[FacePhoto], chosen: FacePhoto | None) -> list[FacePhoto]:
+    """As many as the page has room for, the chosen one always among them."""
+    shown = photos[:PHOTOS_SHOWN]
+    return shown if chosen is None or chosen in shown else [chosen, *shown[:-1]]
+
+
+def photo_choice(photo: FacePhoto, *, selected: bool) -> dict[str, Any]:
+    width, height = thumb_size(photo)
+    return {
+        "value": str(photo.public_id),
+        "url": storage.link(photo.thumb.key),
+        "width": width,
+        "height": height,
+        "deletes_at": photo.delete_at,
+        "selected": selected,
+    }
+
+
+def additions() -> list[dict[str, Any]]:
+    """The four small selects; the first option is only a name and adds nothing."""
+    return [
+        {
+            "id": f"add-{key}",
+            "label": label,
+            "options": [
+                {"value": "", "label": _("Add…")},
+                *({"value": word, "label": word} for word in choices),
+            ],
+        }
+        for key, (label, choices) in scenes.ADDITIONS.items()
+    ]
+
+
+def quality_choices(user: User, draft: Draft) -> list[dict[str, Any]]:
+    """Each quality with its price, its pace, and what pressing the button would leave."""
+    balance = user.wallet.spendable
+    return [quality_choice(user, quality, draft, balance) for quality in Quality]
+
+
+def quality_choice(user: User, quality: Quality, draft: Draft, balance: int) -> dict[str, Any]:
+    drawing = board.drawing(draft.style, quality)
+    affordable = [q for q in Quality if q.cost <= balance and q.cost < quality.cost]
+    instead = affordable[-1] if affordable else None
+    is_enough = quality.cost <= balance
+    return {
+        "value": quality.value,
+        "label": quality.label,
+        "note": words.about(drawing.p50) if drawing.known else "",
+        "cost": quality.cost,
+        "credits": words.credits(quality.cost),
+        "selected": quality.value == draft.quality,
+        "is_enough": is_enough,
+        "after": balance - quality.cost,
+        "missing": "" if is_enough else words.not_enough(user.wallet, quality),
+        "instead": instead
+        and {
+            "value": instead.value,
+            "label": instead.label,
+            "credits": words.credits(instead.cost),
+        },
+    }
+
+
+def welcome(request: HttpRequest, photos: list[FacePhoto]) -> dict[str, Any] | None:
+    """The strip of the first visit; it goes after the first wish, or when it is closed."""
+    if request.session.get(WELCOMED) or not request.user.wallet.spendable:
+        return None
+    if AvatarRequest.objects.filter(user=request.user).exists():
+        return None
+    return {"words": words.welcome(), "has_photo": bool(photos)}

@@ -1,0 +1,342 @@
+"""Progress: one request while it runs and when it has ended, its receipt, and everybody's tray.
+
+Knows the nouns, `generation.cancel`, the board and words.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import Case, F, OuterRef, Subquery, Sum, When
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import get_token
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from accounts.models import Kind, Pocket, Transfer, User
+from avatars import generation, storage, words
+from avatars.models import Avatar, AvatarRequest, State
+from avatars.models.avatar_requests import ENDED, UNDER_WAY
+from avatars.models.pace import place_in_line
+from avatars.views import board
+from avatars.views.guards import signed_in
+from avatars.views.photos import thumb_size
+
+# ── The tray ────────────────────────────────────────────────────────────────────────────────────
+
+
+def tray_state(user: User) -> dict[str, Any]:
+    """How many avatars of this person are in the making, and a digest that changes whenever one
+    of them moves. One query.
+    """
+    moving = sorted(AvatarRequest.objects.filter(user=user).open().values_list("pk", "state"))
+    return {"count": len(moving), "revision": digest(moving), "idle": not moving}
+
+
+def digest(shown: object) -> str:
+    return hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
+
+
+@signed_in
+def tray(request: HttpRequest) -> HttpResponse:
+    """The one thing all pages ask: 204 while nothing has changed."""
+    state = tray_state(request.user)
+    if request.GET.get("v") == state["revision"]:
+        return HttpResponse(status=204)
+    return HttpResponse(render_to_string("components/tray.html", {"tray": state}))
+
+
+# ── One request ─────────────────────────────────────────────────────────────────────────────────
+
+SPENDABLE = (Pocket.AVAILABLE, Pocket.OWED)
+# The bar never says more than this while anything is still to be done.
+BAR_LIMIT = 0.95
+# From here on the result page says where credits come from; nowhere else.
+LOW_BALANCE = 3
+
+
+def own_request(request: HttpRequest, public_id: UUID) -> AvatarRequest:
+    """This person's request with its money: `balance` is what they could spend right after its
+    last movement (credits), added up from the ledger itself.
+    """
+    last = Coalesce(OuterRef("resolution_id"), OuterRef("hold_id"))
+    so_far = Transfer.objects.filter(wallet=OuterRef("hold__wallet"), pk__lte=last).order_by()
+    changed = Sum(
+        Case(
+            When(target__in=SPENDABLE, then=F("amount")),
+            When(source__in=SPENDABLE, then=-F("amount")),
+            default=0,
+        )
+    )
+    balance = so_far.values("wallet").annotate(balance=changed).values("balance")
+    own = AvatarRequest.objects.filter(user=request.user)
+    return get_object_or_404(
+        own.select_related("photo__thumb", "hold", "resolution").annotate(
+            balance=Subquery(balance)
+        ),
+        public_id=public_id,
+    )
+
+
+@signed_in
+def job(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """The page of one request, and the part of it that is asked for at every tick.
+
+    A poll names what it shows (`v`): the state and a digest of the words. Nothing new → 204; new
+    words of the same state → those words; another state → the whole card.
+    """
+    avatar_request = own_request(request, public_id)
+    if avatar_request.mail_due_at is not None:
+        # Whoever sees the ending needs no letter about it.
+        AvatarRequest.objects.filter(pk=avatar_request.pk, state__in=sorted(ENDED)).update(
+            mail_due_at=None
+        )
+    shown = card(avatar_request, request.user)
+    if not (request.htmx and "v" in request.GET):
+        return render(request, "avatars/job.html", shown)
+    if request.GET["v"] == shown["version"]:
+        return HttpResponse(status=204)
+    shown["csrf_token"] = get_token(request)
+    if request.GET["v"].partition(".")[0] == avatar_request.state:
+        return HttpResponse(render_to_string("avatars/job_live.html", shown))
+    whole = render_to_string("avatars/job_card.html", shown | {"swapped": True})
+    return HttpResponse(whole, headers={"HX-Retarget": "#job", "HX-Reswap": "outerHTML"})
+
+
+def card(avatar_request: AvatarRequest, user: User) -> dict[str, Any]:
+    """Everything the card of a request shows."""
+    is_open = avatar_request.is_open()
+    now = timezone.now()
+    wait = waiting(avatar_request, now) if is_open else Waiting()
+    avatar = None if is_open else first_picture(avatar_request)
+    status = words.status(avatar_request)
+    return {
+        "wish": avatar_request,
+        "status": status,
+        "wait": wait,
+        "stages": stages(avatar_request, wait),
+        "title": wait.title or status.word,
+        "avatar": avatar,
+        "photo": photo_picture(avatar_request),
+        "can_cancel": avatar_request.state in (State.HELD, State.QUEUED),
+        "is_under_way": avatar_request.state in UNDER_WAY,
+        "version": f"{avatar_request.state}.{digest((wait.place, wait.line))}",
+        "again": f"{reverse('create')}?from={avatar_request.public_id}",
+        "cost": words.credits(avatar_request.cost),
+        "receipt": receipt_of(avatar_request),
+        **({} if is_open else ending(avatar_request, user)),
+    }
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What somebody who waits reads. `place` stands in the stage list, `line` under it, `title`
+    in the browser's tab; `started` (unix seconds) and `span` (seconds) move the bar.
+    """
+
+    place: str = ""
+    line: str = ""
+    title: str = ""
+    label: str = ""
+    started: float = 0
+    span: float = 0
+    value: float = 0
+
+
+def waiting(avatar_request: AvatarRequest, now: datetime) -> Waiting:
+    match avatar_request.state:
+        case State.HELD:
+            return Waiting(line=_("A person is reading this description, usually within 1 hour."))
+        case State.QUEUED:
+            return in_line(avatar_request)
+        case State.STORING:
+            line = _("It is drawn. We are bringing the picture home.")
+            return Waiting(line=line, label=_("Saving"), value=BAR_LIMIT)
+        case State.UNCERTAIN:
+            line = _("We're checking that our image service got this. You can't be charged twice.")
+            return replace(under_way(avatar_request, now), line=line)
+    return under_way(avatar_request, now)
+
+
+def in_line(avatar_request: AvatarRequest) -> Waiting:
+    """The dispatcher's own order, and the wait that follows from it."""
+    number = place_in_line(avatar_request) or 1
+    drawing = board.drawing(avatar_request.style, avatar_request.quality)
+    wait = board.wait(number, drawing.p50)
+    place = words.place(number, board.waiting())
+    if board.is_paused():
+        line = _("Drawing is paused for a moment. Your place is kept.")
+    else:
+        line = words.wait_in_line(number, wait, drawing)
+    return Waiting(place=place, line=line, title=words.tab_place(number))
+
+
+def under_way(avatar_request: AvatarRequest, now: datetime) -> Waiting:
+    """Elapsed and left, from the moment the order was sent."""
+    sent_at = (
+        avatar_request.attempts.filter(sent_at__isnull=False)
+        .order_by("-pk")
+        .values_list("sent_at", flat=True)
+        .first()
+    )
+    drawing = board.drawing(avatar_request.style, avatar_request.quality)
+    elapsed = (now - sent_at).total_seconds() if sent_at else 0.0
+    return Waiting(
+        line=words.drawing(elapsed, drawing),
+        label=_("Drawing, %(about)s in all")
+        % {"about": words.about(drawing.p50, known=drawing.known)},
+        started=round((sent_at or now).timestamp()),
+        span=max(1, round(drawing.p80)),
+        value=min(BAR_LIMIT, elapsed / max(1.0, drawing.p80)),
+    )
+
+
+def stages(avatar_request: AvatarRequest, wait: Waiting) -> list[dict[str, Any]]:
+    """The road of a request: what is done, where it is, what comes; or where it ended."""
+    state = State(avatar_request.state)
+    held = {"label": words.credits_held(avatar_request.cost), "status": "done"}
+    if state in ENDED - {State.READY}:
+        return [held, {"label": words.STATUS[state].word, "status": "bad"}]
+    road = [State.QUEUED, State.GENERATING, State.STORING, State.READY]
+    if state == State.HELD:
+        road.insert(0, State.HELD)
+    at = road.index(State.GENERATING if state in (State.SENDING, State.UNCERTAIN) else state)
+    done = at if avatar_request.is_open() else len(road)
+    return [
+        held,
+        *(
+            {
+                "label": words.STATUS[stage].word,
+                "status": "done" if step < done else "now" if step == at else "next",
+                "note": wait.place if step == at else "",
+            }
+            for step, stage in enumerate(road)
+        ),
+    ]
+
+
+def photo_picture(avatar_request: AvatarRequest) -> dict[str, Any] | None:
+    photo = avatar_request.photo
+    if photo is None or photo.thumb is None:
+        return None
+    width, height = thumb_size(photo)
+    return {"url": storage.link(photo.thumb.key), "width": width, "height": height}
+
+
+def first_picture(avatar_request: AvatarRequest) -> dict[str, Any] | None:
+    """The avatar that came of it; `url` only while it is shown."""
+    avatar = (
+        Avatar.objects.filter(request=avatar_request)
+        .select_related("file")
+        .order_by("position")
+        .first()
+    )
+    if avatar is None:
+        return None
+    is_shown = avatar.file is not None and avatar.trashed_at is None and not avatar.hidden
+    return {
+        "public_id": avatar.public_id,
+        "url": storage.link(avatar.file.key) if avatar.file and is_shown else "",
+        "alt": avatar.alt,
+        "width": avatar.width,
+        "height": avatar.height,
+        "colour": avatar.colour,
+        "gift": avatar.gift,
+        "hidden": avatar.hidden,
+        "trashed": avatar.trashed_at is not None,
+    }
+
+
+def ending(avatar_request: AvatarRequest, user: User) -> dict[str, Any]:
+    """What happened, what it cost, and the way on."""
+    balance = user.wallet.spendable
+    if avatar_request.state == State.READY:
+        return {
+            "charged": words.credits_charged(avatar_request.cost, balance),
+            "balance": balance,
+            "is_low": balance < LOW_BALANCE,
+        }
+    step = words.next_step(avatar_request.reason)
+    again = f"?from={avatar_request.public_id}" if step.again else ""
+    return {
+        "sentence": words.reason_sentence(avatar_request.reason),
+        "returned": words.credits_back(avatar_request.cost, balance),
+        "next_step": {"label": step.label, "href": reverse(step.address) + again},
+    }
+
+
+# ── Receipt ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def receipt_of(avatar_request: AvatarRequest) -> dict[str, Any]:
+    """The ledger's own lines about one request; their sum is what it cost."""
+    hold, resolution = avatar_request.hold, avatar_request.resolution
+    lines = [receipt_line(hold, f"−{hold.amount}")]
+    is_back = resolution is not None and resolution.kind == Kind.RELEASE
+    if resolution is not None:
+        note = (
+            words.reason_sentence(avatar_request.reason) if is_back else _("out of what was held")
+        )
+        amount = f"+{resolution.amount}" if is_back else "±0"
+        lines.append(receipt_line(resolution, amount, note))
+    return {
+        "lines": lines,
+        "balance": words.credits(max(0, avatar_request.balance)),
+        "not_charged": is_back,
+    }
+
+
+def receipt_line(transfer: Transfer, amount: str, note: str = "") -> dict[str, Any]:
+    return {
+        "at": transfer.created_at,
+        "word": Kind(transfer.kind).label,
+        "amount_text": amount,
+        "note": note,
+        "number": transfer.pk,
+    }
+
+
+@signed_in
+def receipt(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """What happened to the credits, fit for printing."""
+    avatar_request = own_request(request, public_id)
+    context = {
+        "wish": avatar_request,
+        "status": words.status(avatar_request),
+        "receipt": receipt_of(avatar_request),
+    }
+    return render(request, "avatars/receipt.html", context)
+
+
+# ── Acts ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@signed_in
+@require_POST
+def cancel(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Only while it waits; then its credits are back at once."""
+    avatar_request = own_request(request, public_id)
+    if generation.cancel(avatar_request):
+        messages.success(request, _("Cancelled."))
+    elif avatar_request.is_open():
+        messages.error(request, _("Already drawing; it can't be stopped now."))
+    return redirect("job", avatar_request.public_id)
+
+
+@signed_in
+@require_POST
+def dismiss(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Take the quiet card of an ended request off the gallery's wall."""
+    avatar_request = own_request(request, public_id)
+    AvatarRequest.objects.filter(
+        pk=avatar_request.pk, state__in=sorted(ENDED), dismissed_at=None
+    ).update(dismissed_at=timezone.now())
+    return redirect("gallery")
