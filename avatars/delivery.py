@@ -44,7 +44,7 @@ NOT_FOUND_SHORTEST_ETA = 60.0
 FETCH_WAITS = (1, 2, 4, 8, 15, 30, 60)
 FETCH_WAIT_LONG = 600
 FOREIGN_HOST_WAIT = timedelta(minutes=10)
-BROKEN_TRIES = 5
+UNUSABLE_TRIES = 5
 # Fetch (45 s), check and two puts (each at most 2 × 13 s): the longest a store may take.
 STORE_SECONDS = 90
 LATE_LOOK_FIRST_HOUR = timedelta(minutes=5)
@@ -165,18 +165,15 @@ def store(avatar_request: AvatarRequest) -> None:
     except imaging.PictureBlocked:
         sending.give_up(avatar_request, Reason.BLOCKED, timezone.now())
     except imaging.PictureBroken:
-        if avatar_request.setbacks + 1 >= BROKEN_TRIES:
-            sending.give_up(avatar_request, Reason.BROKEN, timezone.now())
-        else:
-            put_off(avatar_request, setbacks=avatar_request.setbacks + 1)
+        unusable(avatar_request, Reason.BROKEN)
+    except (download.TooLarge, download.Refused) as error:
+        staff.warning("a result was not fetched: %s", error)
+        unusable(avatar_request, Reason.UNSAVED)
     except (download.NotThere, storage.StorageAway):
         put_off(avatar_request)
     except download.ForeignHost as error:
         staff.error("a result stands on a host that is not allowed: %s", error.host)
         avatar_request.wait(timezone.now() + FOREIGN_HOST_WAIT)
-    except (download.TooLarge, download.Refused) as error:
-        staff.error("a result was not fetched: %s", error)
-        sending.give_up(avatar_request, Reason.UNSAVED, timezone.now())
     else:
         hang_up(avatar_request, renditions, files, mark_id)
 
@@ -193,6 +190,14 @@ def put_off(avatar_request: AvatarRequest, **fields: int) -> None:
     number = avatar_request.tries - 1
     seconds = FETCH_WAITS[number] if number < len(FETCH_WAITS) else FETCH_WAIT_LONG
     avatar_request.wait(timezone.now() + timedelta(seconds=seconds), **fields)
+
+
+def unusable(avatar_request: AvatarRequest, reason: Reason) -> None:
+    """What came is no picture: five times, its alternative address included, and it never was."""
+    if avatar_request.setbacks + 1 >= UNUSABLE_TRIES:
+        sending.give_up(avatar_request, reason, timezone.now())
+    else:
+        put_off(avatar_request, setbacks=avatar_request.setbacks + 1)
 
 
 def write_files(

@@ -329,7 +329,7 @@ def refusal(error: generation.SubmitRefused | NotEnoughCredits, quality: Quality
                 error.limit,
             ) % {"n": error.limit}
         case generation.TooManyToday():
-            again_at = formats.time_format(timezone.localtime(error.again_at), "TIME_FORMAT")
+            again_at = formats.time_format(timezone.localtime(error.again_at), "H:i")
             return gettext("%(n)d avatars a day is your limit. The next can start at %(time)s.") % {
                 "n": error.limit,
                 "time": again_at,

@@ -27,7 +27,6 @@ DEMO_DONE = settings.LOCAL_DIR / "demo_done"  # written last: a seeding cut shor
 ANSWER_SECONDS = 60  # a slow first start gets its address late rather than never
 POLL_SECONDS = 0.05
 EXIT_SECONDS = 8  # idle threads need one; whoever talks longer is left to its lease
-SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 UNDER_NOHUP = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 wsgi_app = "config.wsgi:application"
@@ -49,6 +48,9 @@ def when_ready(server: Arbiter) -> None:
 
 def post_worker_init(worker: ThreadWorker) -> None:
     """Threads do not survive a fork, so the engine starts here, after it, in the one child."""
+    # A terminal sends Ctrl-C to master and child, and the master passes it on: the second one met
+    # gunicorn's handler inside itself, waiting for its own lock (1 of 10 stops, measured).
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         worker.engine = embedded.Engine(owner=worker.ppid)
     except embedded.AlreadyRunning as other:
@@ -58,18 +60,11 @@ def post_worker_init(worker: ThreadWorker) -> None:
         threading.Thread(target=welcome, args=(worker.cfg.env,), daemon=True).start()
 
 
-def worker_int(worker: ThreadWorker) -> None:
-    """Ctrl-C reaches master and child, and the master signals the child once more: a second
-    exit inside the first would leave the engine half stopped. (A handler that does nothing:
-    with SIG_IGN, Python reports a signal caught in between as an error.)
-    """
-    if threading.current_thread() is threading.main_thread():  # the reloader calls from its own
-        for one in SIGNALS:
-            signal.signal(one, lambda *_: None)
-
-
 def worker_exit(server: Arbiter, worker: ThreadWorker) -> None:
-    worker_int(worker)
+    # Another exit inside this one would leave the engine half stopped. Handlers that do nothing:
+    # with SIG_IGN, Python reports a signal caught in between as an error.
+    for one in (signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(one, lambda *_: None)
     if engine := getattr(worker, "engine", None):
         stopping = threading.Thread(target=engine.stop, daemon=True)
         stopping.start()

@@ -50,9 +50,13 @@ class StoredFileQuerySet(models.QuerySet["StoredFile"]):
         """Declare written objects as wanted, all or none. Call inside the transaction that adds
         the rows that refer to them; False means one of them was doomed meanwhile.
         """
-        keys = [file.pk for file in files]
-        writing = self.filter(pk__in=keys, state=FileState.WRITING)
-        return writing.update(state=FileState.KEPT, due_at=None) == len(keys)
+        written = list(files)
+        writing = self.filter(pk__in=[file.pk for file in written], state=FileState.WRITING)
+        if writing.update(state=FileState.KEPT, due_at=None) != len(written):
+            return False
+        for file in written:
+            file.state, file.due_at = FileState.KEPT, None
+        return True
 
     def doom(self, now: datetime) -> int:
         """Order the deletion of these objects, in the transaction that drops the last reference."""

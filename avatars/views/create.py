@@ -130,13 +130,18 @@ def go(request: HttpRequest, step: str, draft: Draft, photos: list[FacePhoto]) -
 
 def submit(request: HttpRequest, draft: Draft, photos: list[FacePhoto]) -> HttpResponse:
     if wait := MAKING.spend(who(request)):
-        refused = page(request, draft, photos, refused=words.too_fast(wait), status=429)
+        number = request.POST.get("number", "")
+        sentence = words.too_fast(wait)
+        refused = page(request, draft, photos, number=number, refused=sentence, status=429)
         refused.headers["Retry-After"] = str(wait)
         return refused
     form = CreateForm(request.POST, user=request.user, photos=photos)
     if not form.is_valid():
-        status = CONFLICT if set(form.errors) == {"number"} else 422
-        return page(request, draft, photos, form=form, status=status)
+        if form.errors.pop("number", None):
+            return page(
+                request, draft, photos, form=form, refused=str(words.FORM_TOO_OLD), status=CONFLICT
+            )
+        return page(request, draft, photos, form=form, number=form.data["number"], status=422)
     wish = generation.Wish(
         photo=form.cleaned_data["photo"],
         prompt=form.cleaned_data["prompt"],
@@ -175,6 +180,7 @@ def refusal(
         draft,
         photos,
         form=form,
+        number=form.data["number"],
         refused="" if field else sentence,
         way_out=way_out(error),
         status=STATUS_OF.get(type(error), CONFLICT),
@@ -210,8 +216,6 @@ def page(
     user = request.user
     if form is None:
         form = CreateForm(None, user=user, photos=photos, initial=asdict(draft))
-    elif "number" not in form.errors:
-        number = form.data.get("number", "")
     chosen = next((p for p in photos if str(p.public_id) == draft.photo), None)
     chosen = chosen or next(iter(photos), None)
     expected = board.expected(draft.style, draft.quality)

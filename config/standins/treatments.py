@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from config.standins.sitting import Pixels, Sitting, as_lab, blurred, spread
+from config.standins.sitting import Pixels, Sitting, as_lab, as_rgb, blurred, floats, octets, spread
 
-LAMP = np.float32((-0.5, -0.55, 0.67))  # towards the light: upper left, in front
+LAMP = floats((-0.5, -0.55, 0.67))  # towards the light: upper left, in front
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Treatment:
 
 def _draw_realistic(s: Sitting, brush: Brush) -> tuple[Pixels, Pixels]:
     lab = as_lab(s.picture)
-    light = np.uint8(np.round(lab[..., 0] * 2.55))
-    local = np.float32(cv2.createCLAHE(1.6, (6, 4)).apply(light)) / 2.55
+    light = octets(np.round(lab[..., 0] * 2.55))
+    local = floats(cv2.createCLAHE(1.6, (6, 4)).apply(light)) / 2.55
     local = 0.35 * lab[..., 0] + 0.65 * local
     detail = local - cv2.bilateralFilter(local, 5, 8, 3)
     lab[..., 0] = local
     for _ in range(brush.passes - 2):
         lab = cv2.bilateralFilter(lab, 5, 5, 3)
-    lab = lab * np.float32((1, 1.06, 1.06)) + np.float32((0, 1.5, 4))
+    lab = lab * floats((1, 1.06, 1.06)) + floats((0, 1.5, 4))
     lab[..., 0] += 0.6 * detail
     behind = np.clip(1 - cv2.dilate(s.person, np.ones((15, 15))), 0, 1) + 1e-3
     own = spread(s.picture, behind, 30 * s.unit)
@@ -65,16 +65,15 @@ def _draw_anime(s: Sitting, brush: Brush) -> tuple[Pixels, Pixels]:
     lab = as_lab(_smoothed(s.picture, brush.passes + 2, 0.13))
     tone = cv2.bilateralFilter(lab[..., 0], 9, 12, 5 * s.unit)
     lab[..., 0] = 0.35 * lab[..., 0] + 0.65 * _in_bands(tone, 7, 0.55)
-    lab = _vivid(lab, 1.65) * np.float32((1, 1, 0.93)) + np.float32((0, 2, 0))
+    lab = _vivid(lab, 1.65) * floats((1, 1, 0.93)) + floats((0, 2, 0))
     lines = np.maximum(_ink(s, 1.6, 18, 0.3), 0.95 * _outline(s.person, 1.6))
     person = _mixed(as_rgb(lab), _colour(brush.hues[0], 0.5, 0.16), 0.85 * lines)
     sky = _between(_colour(brush.hues[0], 0.62, 0.95), _colour(brush.hues[1], 0.28, 1), s)
-    billows = sum(
-        part * _noise(s, brush, round(cell * s.unit))
-        for part, cell in ((0.55, 160), (0.3, 64), (0.15, 26))
-    )
-    billows = billows + 0.25 * s.y / len(s.y) - 0.1  # more clouds low in the sky
-    clouds = sum(np.clip((billows - layer) * 14, 0, 1) for layer in (0.56, 0.64, 0.72)) / 4
+    billows = 0.25 * s.y / len(s.y) - 0.1  # more clouds low in the sky
+    for cell, part in ((160, 0.55), (64, 0.3), (26, 0.15)):
+        billows += part * _noise(s, brush, max(1, round(cell * s.unit)))
+    layers = billows[..., None] - (0.56, 0.64, 0.72)
+    clouds = np.clip(layers * 14, 0, 1).sum(2) / 4
     return person, _mixed(sky, np.ones(3, np.float32), clouds)
 
 
@@ -84,27 +83,27 @@ def _draw_3d(s: Sitting, brush: Brush) -> tuple[Pixels, Pixels]:
     tone = cv2.bilateralFilter(lab[..., 0], 9, 14, 6 * u)
     # The relief: a little of the lightness, and a cushion rising from the person's outline.
     below = cv2.copyMakeBorder(s.person, 0, round(90 * u), 0, 0, cv2.BORDER_REPLICATE)
-    inward = cv2.distanceTransform(np.uint8(below > 0.5), cv2.DIST_L2, 5)[: len(s.y)]
+    inward = cv2.distanceTransform(octets(below > 0.5), cv2.DIST_L2, 5)[: len(s.y)]
     cushion = np.sqrt(1 - (1 - np.clip(inward / (64 * u), 0, 1)) ** 2) * 46 * u
     relief = blurred(tone, 8 * u) * 0.09 * u + blurred(cushion, 11 * u)
     slope_y, slope_x = np.gradient(2 * relief)
     normal = np.dstack([-slope_x, -slope_y, np.ones_like(relief)])
     normal /= np.linalg.norm(normal, axis=2, keepdims=True)
     shade = np.clip(normal @ LAMP / LAMP[2], 0.45, 1.35)[..., None]
-    halfway = LAMP + np.float32((0, 0, 1))
+    halfway = LAMP + floats((0, 0, 1))
     shine = np.clip(normal @ (halfway / np.linalg.norm(halfway)), 0, 1) ** 24
-    shine = blurred(np.float32(shine), 3 * u) * (tone / 100) ** 2
+    shine = blurred(floats(shine), 3 * u) * (tone / 100) ** 2
     turned = np.clip(1.02 - normal[..., 2], 0, 1) * np.clip(normal @ (0.85, -0.35, 0.1), 0, 1)
-    rim = blurred(np.float32(np.clip(2.2 * turned - 0.2, 0, 1)), 1.5 * u)[..., None]
+    rim = blurred(floats(np.clip(2.2 * turned - 0.2, 0, 1)), 1.5 * u)[..., None]
     lab[..., 0] = 0.5 * lab[..., 0] + 0.5 * tone
     person = as_rgb(_vivid(lab, 1.55)) * (0.25 + 0.75 * shade) + 0.22 * shine[..., None]
-    person = person * (1 + np.clip(1 - shade, 0, 1) * np.float32((0.22, 0.02, -0.02)))
+    person = person * (1 + np.clip(1 - shade, 0, 1) * floats((0.22, 0.02, -0.02)))
     person = person + rim * (0.12 + 0.24 * person) * _colour(brush.hues[1], 0.25, 1)
     person = person + 0.6 * (blurred(s.picture, 0.8) - blurred(s.picture, 3))
     height, width = s.person.shape
     away = np.clip(np.hypot(s.x / width - 0.42, s.y / height - 0.33) / 0.85, 0, 1)
     wall = _mixed(_colour(brush.hues[0], 0.28, 0.92), _colour(brush.hues[0] + 0.03, 0.5, 0.5), away)
-    moved = np.float32([[1, 0, 26 * u], [0, 1, 22 * u]])
+    moved = floats([[1, 0, 26 * u], [0, 1, 22 * u]])
     shadow = blurred(s.person, 26 * u)
     shadow = cv2.warpAffine(shadow, moved, (width, height), borderMode=cv2.BORDER_REPLICATE)
     return person, wall * (1 - 0.38 * shadow[..., None])
@@ -137,10 +136,10 @@ def _draw_comic(s: Sitting, brush: Brush) -> tuple[Pixels, Pixels]:
     lit = np.percentile(tone[face.box()], 70)
     dots = np.clip(0.62 * pitch * np.sqrt(np.clip((lit - tone) / 45, 0, 1)) - from_dot, 0, 1)
     person = as_rgb(_vivid(lab, 1.7))
-    person = _mixed(person, person * np.float32((0.74, 0.46, 0.5)), dots)
+    person = _mixed(person, person * floats((0.74, 0.46, 0.5)), dots)
     lines = np.maximum(_ink(s, 1.9, 22, 0.4), _outline(s.person, 2.6))
-    warm_paper = np.float32((1, 0.98, 0.93))
-    person = _mixed(person * warm_paper, np.float32((0.07, 0.05, 0.08)), lines)
+    warm_paper = floats((1, 0.98, 0.93))
+    person = _mixed(person * warm_paper, floats((0.07, 0.05, 0.08)), lines)
     right, down = s.x - face.x, s.y - face.y
     from_face = np.hypot(right, down)
     rays = np.sin((np.arctan2(down, right) + brush.hues[0] * 6) * 11) * from_face * 0.12
@@ -228,18 +227,14 @@ def _noise(s: Sitting, brush: Brush, cell: int) -> Pixels:
 
 
 def _colour(hue: float, saturation: float, value: float) -> Pixels:
-    return np.float32(colorsys.hsv_to_rgb(hue % 1, saturation, value))
+    return floats(colorsys.hsv_to_rgb(hue % 1, saturation, value))
 
 
 def _mixed(first: Pixels, second: Pixels, share: Pixels) -> Pixels:
     """`first` with a share, a mask, of `second`; both pictures or single colours."""
-    return first + (second - first) * np.float32(share)[..., None]
+    return first + (second - first) * floats(share)[..., None]
 
 
 def _between(top: Pixels, bottom: Pixels, s: Sitting) -> Pixels:
     rows, columns = s.person.shape
     return _mixed(top, bottom, np.clip(s.y / rows + 0.2 * (s.x / columns - 0.5), 0, 1))
-
-
-def as_rgb(lab: Pixels) -> Pixels:
-    return np.clip(cv2.cvtColor(np.float32(lab), cv2.COLOR_LAB2RGB), 0, 1)

@@ -46,6 +46,17 @@ def post(server: Scripted, limits: Limits = LONG, scheme: str = "http", body: by
     return exchange("POST", f"{scheme}://{server.netloc}/a?b=c", limits, is_loopback, body)
 
 
+def leads_to(monkeypatch, *places: tuple[str, int]) -> None:
+    """The world's name service, replaced: every name of `.example` has these addresses."""
+    real = socket.getaddrinfo
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
+
+    def look_up(host, *arguments, **options):
+        return found if host.endswith(".example") else real(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+
 @pytest.fixture
 def secure(serve, tmp_path, monkeypatch):
     """A TLS server whose certificate we trust, for the name or address asked for."""
@@ -235,9 +246,7 @@ def test_an_address_that_is_not_allowed_is_not_connected_to(serve):
 
 def test_one_bad_address_among_good_ones_refuses_the_name(serve, monkeypatch):
     server = serve(say(wire(200, b"")))
-    places = [("127.0.0.1", server.port), ("10.0.0.1", server.port)]
-    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    leads_to(monkeypatch, ("127.0.0.1", server.port), ("10.0.0.1", server.port))
     with pytest.raises(AddressRefused):
         exchange("GET", f"http://mixed.example:{server.port}/", LONG, is_loopback)
     assert server.connections == 0
@@ -247,14 +256,7 @@ def test_a_dead_address_leaves_time_for_a_living_one(serve, monkeypatch):
     server = serve(say(wire(200, b"yes")))
     with socket.create_server(("127.0.0.1", 0)) as gone:
         dead = gone.getsockname()[1]
-    places = [("127.0.0.1", dead), ("127.0.0.1", server.port)]
-    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
-    real = socket.getaddrinfo
-
-    def look_up(host, *arguments, **options):
-        return found if host == "two.example" else real(host, *arguments, **options)
-
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    leads_to(monkeypatch, ("127.0.0.1", dead), ("127.0.0.1", server.port))
     assert exchange("GET", "http://two.example/", LONG, is_loopback).body == b"yes"
 
 
@@ -262,6 +264,24 @@ def test_tls_is_spoken_with_a_certificate_for_the_name(secure):
     server = secure(say(wire(200, b"yes")))
     assert post(server, scheme="https").body == b"yes"
     assert server.requests[0].body == b"{}"
+
+
+def test_tls_has_the_time_of_a_connect_however_many_addresses_there_are(
+    serve, tmp_path, monkeypatch
+):
+    trusted, context = certificate_for("four.example", tmp_path)
+    monkeypatch.setattr(room, "CERTIFICATES", str(trusted))
+    monkeypatch.setattr(room, "CONNECT_SECONDS", 1.2)
+
+    def agree_late(connection, over):
+        over.wait(0.6)
+        secured = context.wrap_socket(connection, server_side=True)
+        secured.recv(1000)
+        secured.sendall(wire(200, b"yes"))
+
+    server = serve(agree_late, reads=False)
+    leads_to(monkeypatch, *[("127.0.0.1", server.port)] * 4)
+    assert exchange("GET", "https://four.example/", LONG, is_loopback).body == b"yes"
 
 
 def test_nothing_was_sent_to_a_certificate_for_another_name(secure):

@@ -80,8 +80,19 @@ def test_the_box_lies_around_the_face_in_pixels_of_the_checked_picture():
     assert left + width / 2 == pytest.approx(447, abs=15)  # of 820 × 1024 pixels
     assert top + height / 2 == pytest.approx(232, abs=15)
     assert (width, height) == (pytest.approx(218, abs=15), pytest.approx(305, abs=20))
-    left, top, width, height = judged(sample("cut_at_chin.jpg")).box
-    assert (left >= 0, top >= 0, left + width <= 450, top + height) == (True, True, True, 330)
+
+
+@pytest.mark.parametrize(
+    "cut", [(0, 0, 560, 1137), (430, 0, 910, 1137), (0, 150, 910, 1137), (0, 0, 910, 400)]
+)
+def test_a_face_cut_by_the_frame_is_said_and_its_box_stays_inside(cut):
+    picture = sample("portrait_official.jpg").crop(cut)
+    verdict = judged(picture)
+    left, top, width, height = verdict.box
+    assert "face_cut" in verdict.warnings
+    assert left >= 0
+    assert top >= 0
+    assert (left + width <= picture.width, top + height <= picture.height) == (True, True)
 
 
 def test_a_false_second_face_and_people_far_behind_do_not_count():
@@ -93,9 +104,11 @@ def test_a_false_second_face_and_people_far_behind_do_not_count():
     assert (judged(crowd).faces, judged(crowd).blocks) == (2, "many_faces")
 
 
-def test_a_face_far_away_is_small():
-    far = Image.new("RGB", (1024, 1024), "grey")
-    far.paste(sample("portrait_astronaut.png").resize((340, 340)), (300, 500))
+@pytest.mark.parametrize(("side", "across"), [(340, 800), (460, 1024)])
+def test_a_face_far_away_is_small(side, across):
+    """In pixels (58 of 800) or in share (78 of 1024)."""
+    far = Image.new("RGB", (across, across), "grey")
+    far.paste(sample("portrait_astronaut.png").resize((side, side)), (200, 300))
     assert judged(far).warnings == ("small_face",)
 
 

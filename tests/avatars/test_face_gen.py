@@ -160,7 +160,8 @@ def test_the_key_goes_to_https_or_to_this_machine(settings, url):
 def test_plain_http_is_not_spoken_to_a_localhost_that_leads_elsewhere(provider, monkeypatch):
     elsewhere = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", provider.port))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [elsewhere])
-    assert submitted().outcome == Outcome.NOT_SENT
+    detail = "the name leads to an address that is not allowed"
+    assert submitted() == Answer(Outcome.NOT_SENT, detail=detail)
 
 
 def test_fetch_result_is_never_followed(provider, serve):

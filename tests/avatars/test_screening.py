@@ -113,6 +113,7 @@ TRICKS = [
     "n  u  d  e",
     "a n u d e w o m a n",
     "n u d e  w o m a n",
+    "s e x  o n  a  b e d",
     "nu\u200bde",
     "nu\u00adde",
     "n\u2060u\u200dd\ufeffe",

@@ -3,6 +3,7 @@
 Knows the stand-ins and the provider's own published clients, which run unmodified.
 """
 
+import asyncio
 import base64
 import json
 
@@ -92,6 +93,15 @@ def test_the_official_client_runs_with_its_defaults(modern, stand_in):
         "s_scale: 7.5 is not within 0 and 2",
         "num_inference_steps: 20 is not one of 21, 31, 41",
     ]
+
+
+def test_the_official_client_runs_asynchronously_too(modern):
+    async def order_and_fetch() -> dict:
+        wish = FacegenSchema(prompt="a keeper", face_image=FACE_ELSEWHERE)
+        answer = await modern.async_facegen(wish)
+        return await modern.async_fetch(str(answer["id"]))
+
+    assert asyncio.run(order_and_fetch())["status"] == "success"
 
 
 def test_the_official_client_with_our_fields_passes_the_strict_service(modern, stand_in):

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
 from accounts.models import NotEnoughCredits, User
 from avatars import generation, imaging, safekeeping, storage, words
+from avatars.face_check import Verdict
 from avatars.models import AvatarRequest, FacePhoto, Quality, State, Style
 from avatars.tasks import ring
 from config import demo, running
@@ -79,13 +79,12 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{path}: {error.strerror}.") from error
         except imaging.PhotoRefused as refusal:
-            raise CommandError(str(words.photo_refused(refusal))) from refusal
+            raise CommandError(words.photo_refusal(refusal)) from refusal
         except safekeeping.NoClearFace as refusal:
-            raise CommandError(str(words.no_clear_face(refusal.verdict))) from refusal
+            raise CommandError(words.judgement(refusal.verdict).sentence) from refusal
         except storage.StorageAway as error:
             raise CommandError(str(words.STORAGE_AWAY)) from error
-        for sentence in words.verdict_warnings(photo.verdict):
-            self.stderr.write(str(sentence))
+        self.stderr.write(words.judgement(Verdict.from_dict(photo.verdict)).sentence)
         return photo
 
     def submit(self, user: User, photo: FacePhoto, options: dict[str, Any]) -> AvatarRequest:
@@ -100,7 +99,7 @@ class Command(BaseCommand):
             avatar_request = generation.submit(user, wish)
         except (generation.SubmitRefused, NotEnoughCredits) as refusal:
             safekeeping.erase(photo)
-            raise CommandError(str(words.submit_refused(refusal))) from refusal
+            raise CommandError(words.refusal(refusal, wish.quality)) from refusal
         ring([avatar_request.pk])
         return avatar_request
 
@@ -117,5 +116,7 @@ class Command(BaseCommand):
             time.sleep(POLL_SECONDS)
         AvatarRequest.objects.filter(pk=avatar_request.pk).update(mail_due_at=None)
         if avatar_request.state != State.READY:
-            back = words.reason_sentence(avatar_request.reason)
-            raise CommandError(f"{back} The credit is back ({timezone.now():%H:%M} UTC).")
+            wallet = avatar_request.user.wallet
+            wallet.refresh_from_db()
+            returned = words.credits_back(avatar_request.cost, wallet.spendable)
+            raise CommandError(f"{words.reason_sentence(avatar_request.reason)} {returned}")

@@ -1,0 +1,100 @@
+"""The settings stop loudly when a deployment lacks something, and name everything it lacks.
+
+Runs the settings in processes of their own, with an environment of their own.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DEPLOYMENT = {
+    "DEBUG": "0",
+    "SECRET_KEY": "x" * 60,
+    "ALLOWED_HOSTS": "likeness.example",
+    "PUBLIC_BASE_URL": "https://likeness.example",
+    "DATABASE_URL": "postgres://u:p@db.example/likeness",
+    "CACHE_URL": "redis://cache.example/1",
+    "CELERY_BROKER_URL": "redis://broker.example/0",
+    "S3_BUCKET": "faces",
+    "MODELSLAB_API_KEY": "k" * 40,
+    "STRIPE_SECRET_KEY": "sk_live_x",
+    "STRIPE_WEBHOOK_SECRET": "whsec_x",
+    "EMAIL_URL": "smtp+tls://u:p@mail.example:587",
+    "DEFAULT_FROM_EMAIL": "Likeness <hello@likeness.example>",
+}
+READ = "from config import settings as s; print({name: getattr(s, name) for name in %r})"
+
+
+def load(tmp_path: Path, environment: dict[str, str], *names: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", READ % (names,)],
+        env={"PATH": os.environ["PATH"], "LOCAL_DIR": str(tmp_path), **environment},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_clone_needs_no_variable(tmp_path):
+    loaded = load(tmp_path, {}, "DEBUG", "STAND_IN", "EMBEDDED", "ALLOWED_HOSTS")
+    assert loaded.returncode == 0, loaded.stderr
+    assert "'DEBUG': True, 'STAND_IN': True, 'EMBEDDED': True" in loaded.stdout
+
+
+def test_a_deployment_starts_when_all_is_there(tmp_path):
+    loaded = load(tmp_path, DEPLOYMENT, "STAND_IN", "SECURE_SSL_REDIRECT", "FACE_GEN_URL")
+    assert loaded.returncode == 0, loaded.stderr
+    assert "'STAND_IN': False, 'SECURE_SSL_REDIRECT': True" in loaded.stdout
+
+
+@pytest.mark.parametrize("name", [name for name in DEPLOYMENT if name != "DEBUG"])
+def test_a_deployment_that_lacks_a_variable_does_not_start_and_names_it(tmp_path, name):
+    environment = {key: value for key, value in DEPLOYMENT.items() if key != name}
+    loaded = load(tmp_path, environment, "DEBUG")
+    assert loaded.returncode != 0
+    assert name in loaded.stderr.splitlines()[-1]
+
+
+def test_everything_missing_is_named_in_one_sentence(tmp_path):
+    last_line = load(tmp_path, {"DEBUG": "0"}, "DEBUG").stderr.splitlines()[-1]
+    assert all(name in last_line for name in DEPLOYMENT if name != "DEBUG")
+
+
+@pytest.mark.parametrize(
+    "unsafe",
+    [
+        {"FACE_GEN_URL": "http://127.0.0.1:9/api/"},
+        {"STRIPE_API_URL": "http://localhost:9"},
+        {"CELERY_BROKER_URL": "memory://localhost/"},
+    ],
+)
+def test_a_deployment_refuses_stand_ins_and_a_broker_in_memory(tmp_path, unsafe):
+    assert load(tmp_path, {**DEPLOYMENT, **unsafe}, "DEBUG").returncode != 0
+
+
+def test_a_live_stripe_key_beside_a_drawing_stand_in_is_refused(tmp_path):
+    assert load(tmp_path, {"STRIPE_SECRET_KEY": "sk_live_x"}, "DEBUG").returncode != 0
+
+
+def test_a_real_key_on_a_laptop_means_the_face_travels_inside_the_order(tmp_path):
+    loaded = load(
+        tmp_path, {"MODELSLAB_API_KEY": "k" * 40}, "PUBLIC_BASE_URL", "FACE_GEN_STANDIN"
+    )
+    assert loaded.stdout.strip() == "{'PUBLIC_BASE_URL': '', 'FACE_GEN_STANDIN': False}"
+
+
+def test_a_real_key_with_a_public_address_means_a_counted_link(tmp_path):
+    environment = {"MODELSLAB_API_KEY": "k" * 40, "PUBLIC_BASE_URL": "https://likeness.example"}
+    loaded = load(tmp_path, environment, "PUBLIC_BASE_URL")
+    assert loaded.stdout.strip() == "{'PUBLIC_BASE_URL': 'https://likeness.example'}"
+
+
+def test_the_local_secret_key_is_made_once_and_kept(tmp_path):
+    first, second = (load(tmp_path, {}, "SECRET_KEY").stdout for _ in range(2))
+    assert first == second
+    assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
