@@ -5,23 +5,25 @@ May know nothing of ours: no settings, no rows. `avatars.face_gen` and `avatars.
 
 import ipaddress
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
-from http.client import HTTPConnection, HTTPException, HTTPResponse
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any, Self
-from urllib.parse import SplitResult, urlsplit
 
-import certifi
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
+from urllib3.util.connection import create_connection
 
 CONNECT_SECONDS = 3.0  # name lookup and TCP together, then once more for TLS
+NO_DELAY = HTTPConnection.default_socket_options
 PIECE_BYTES = 64 * 1024
-CERTIFICATES = certifi.where()  # not every machine's Python knows the system's own
+CERTIFICATES = DEFAULT_CA_BUNDLE_PATH  # not every machine's Python knows the system's own
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Allowed = Callable[[Address], bool]
@@ -36,7 +38,7 @@ class AddressRefused(NoConnection):
 
 
 class NoAnswer(Exception):
-    """The request may have arrived, but no status line came back."""
+    """The request may have arrived, but no answer to it did."""
 
 
 @dataclass(frozen=True)
@@ -66,29 +68,87 @@ def exchange(
     """One request on a fresh connection, one reply; `body` goes out as JSON.
 
     Raises NoConnection if surely nothing was sent, NoAnswer if something may have been.
-
-    The standard library's connection on a socket of our own, rather than `requests`: so the moment
-    before the first byte is a line of this function, the address connected to is the one that was
-    checked, and there are no redirects, retries, cookies, .netrc and proxies to switch off (a proxy
-    would choose the address itself). No error can carry the request, and with it a key, along.
     """
-    parts = urlsplit(url)
-    headers = {"Host": parts.netloc, "Connection": "close", "User-Agent": "Likeness"}
+    headers = {"Accept-Encoding": "identity", "Connection": "close", "User-Agent": "Likeness"}
     if body is not None:
         headers |= {"Content-Type": "application/json", "Accept": "application/json"}
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    with _Deadline(limits.whole) as deadline, closing(HTTPConnection(parts.netloc)) as connection:
-        connection.auto_open = 0
-        connection.sock = _connect(parts, limits, allowed, deadline)
+    with _Deadline(limits.whole) as deadline, _Session(allowed, deadline) as session:
         try:
-            with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered early
-                connection.request(method, target, body, headers)
-            response = connection.getresponse()
-        except (OSError, HTTPException) as error:
-            failure = "deadline" if deadline.passed else type(error).__name__
-            raise NoAnswer(failure) from None
-        with closing(response):
-            return _read(response, limits, deadline)
+            response = session.request(
+                method, url, data=body, headers=headers, timeout=limits.whole, allow_redirects=False
+            )
+        except (OSError, HTTPError) as error:
+            failure = "deadline" if deadline.passed else type(_cause(error)).__name__
+        else:
+            with response:
+                return _read(response, limits, deadline)
+    # Out here, because errors of requests carry the request, and with it a key, along.
+    raise (NoAnswer if deadline.may_have_sent else NoConnection)(failure)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The innermost of the errors that the libraries have wrapped around each other."""
+    inner = error.args[-1] if error.args else None
+    return _cause(inner) if isinstance(inner, BaseException) else error
+
+
+class _Session(requests.Session):
+    """For one request; whatever requests would take from elsewhere or do by itself is off."""
+
+    def __init__(self, allowed: Allowed, deadline: "_Deadline") -> None:
+        super().__init__()
+        self.trust_env = False  # a proxy would choose the address itself; nor .netrc
+        self.verify = CERTIFICATES
+        self.stream = True
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, _Adapter(allowed, deadline))
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere: requests reads the whole body of a redirect, even of one it does not follow."""
+
+
+class _Adapter(HTTPAdapter):
+    """Has requests connect our way."""
+
+    def __init__(self, allowed: Allowed, deadline: "_Deadline") -> None:
+        super().__init__(max_retries=0)
+        self._ours = {"allowed": allowed, "deadline": deadline}
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the library's contract
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = _SecureConnection if pool.scheme == "https" else _Connection
+        pool.conn_kw |= self._ours
+        return pool
+
+
+class _Connection(HTTPConnection):
+    """To an address that was judged, and watched by the deadline.
+
+    All its failures are NoConnection, which the libraries pass on untouched.
+    """
+
+    def __init__(self, *, allowed: Allowed, deadline: "_Deadline", **options: Any) -> None:  # noqa: ANN401 - the library's contract
+        super().__init__(**options)
+        self._allowed, self._deadline = allowed, deadline
+
+    def _new_conn(self) -> socket.socket:
+        give_up_at = min(monotonic() + CONNECT_SECONDS, self._deadline.last)
+        connected = _dial(self.host, self.port, self._allowed, give_up_at)
+        self._deadline.hold(connected)
+        connected.settimeout(CONNECT_SECONDS)
+        return connected
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except (OSError, HTTPError) as error:
+            raise NoConnection(type(error).__name__) from None
+        self.sock.settimeout(self.timeout)
+        self._deadline.may_have_sent = True
+
+
+class _SecureConnection(_Connection, HTTPSConnection):
+    """With a certificate for the name, whatever the address."""
 
 
 class _Deadline:
@@ -102,7 +162,8 @@ class _Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.passed = False
-        self._last = self._ends_at = monotonic() + seconds
+        self.may_have_sent = False
+        self.last = self._ends_at = monotonic() + seconds
         self._over = False
         self._socket: socket.socket | None = None
         self._turn = threading.Condition()
@@ -133,53 +194,28 @@ class _Deadline:
     def hold(self, connected: socket.socket) -> None:
         with self._turn:
             if self.passed:
-                raise TimeoutError
+                connected.close()
+                raise NoConnection("deadline")
             self._socket = connected.dup()
 
     def move(self, moment: float) -> None:
         """End at this moment of the monotonic clock, but never after the first deadline."""
         with self._turn:
-            self._ends_at = min(moment, self._last)
+            self._ends_at = min(moment, self.last)
             self._turn.notify()
 
 
-def _connect(
-    parts: SplitResult, limits: Limits, allowed: Allowed, deadline: _Deadline
-) -> socket.socket:
-    """A socket on which nothing has been said yet. Raises NoConnection."""
-    host = parts.hostname or ""
-    secure = parts.scheme == "https"
-    connected = _dial(host, parts.port or (443 if secure else 80), allowed)
-    try:
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        deadline.hold(connected)
-        if secure:  # checks the certificate against the name, whatever address we are at
-            connected.settimeout(CONNECT_SECONDS)
-            connected = _trust(CERTIFICATES).wrap_socket(connected, server_hostname=host)
-        connected.settimeout(limits.whole)
-    except OSError as error:
-        connected.close()
-        raise NoConnection(type(error).__name__) from None
-    return connected
-
-
-@cache
-def _trust(certificates: str) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=certificates)
-
-
-def _dial(host: str, port: int, allowed: Allowed) -> socket.socket:
+def _dial(host: str, port: int, allowed: Allowed, give_up_at: float) -> socket.socket:
     """Look the name up once, refuse it if any address is not allowed, connect to one of those."""
-    give_up_at = monotonic() + CONNECT_SECONDS
-    found = _look_up(host, port, CONNECT_SECONDS)
+    found = _look_up(host, port, give_up_at - monotonic())
     if not all(allowed(ipaddress.ip_address(place[0])) for *_, place in found):
         raise AddressRefused("the name leads to an address that is not allowed")
     failure = "no address"
     for position, (*_, place) in enumerate(found):
         # A fair share each, or one dead address uses up the time of the living ones.
-        share = (give_up_at - monotonic()) / (len(found) - position)
+        share = max(0.001, (give_up_at - monotonic()) / (len(found) - position))
         try:
-            return socket.create_connection(place[:2], max(share, 0.001))
+            return create_connection(place[:2], share, socket_options=NO_DELAY)
         except OSError as error:
             failure = type(error).__name__
     raise NoConnection(failure)
@@ -200,7 +236,7 @@ def _look_up(host: str, port: int, seconds: float) -> list[tuple[Any, ...]]:
 
     threading.Thread(target=ask, name="name lookup", daemon=True).start()
     try:
-        found = answers.get(timeout=seconds)
+        found = answers.get(timeout=max(0, seconds))
     except Empty:
         found = "too slow"
     if isinstance(found, str):
@@ -208,23 +244,23 @@ def _look_up(host: str, port: int, seconds: float) -> list[tuple[Any, ...]]:
     return found
 
 
-def _read(response: HTTPResponse, limits: Limits, deadline: _Deadline) -> Reply:
-    """The body as far as it comes: what arrived before a cut may be enough."""
+def _read(response: requests.Response, limits: Limits, deadline: _Deadline) -> Reply:
+    """The body as far as it comes: what arrived before a cut may be enough. It is not unpacked."""
     began_at = monotonic()
-    announced = response.length or 0
+    announced = response.raw.length_remaining or 0
     received = bytearray()
     complete = False
-    with suppress(OSError, HTTPException):
+    with suppress(HTTPError):
         while announced <= limits.size >= len(received):
             if limits.least:
                 deadline.move(began_at + max(limits.grace, len(received) / limits.least))
-            piece = response.read1(PIECE_BYTES)
+            piece = response.raw.read1(PIECE_BYTES, decode_content=False)
             if not piece:
-                complete = not response.length and not deadline.passed
+                complete = not deadline.passed
                 break
             received += piece
     return Reply(
-        status=response.status,
+        status=response.status_code,
         headers={name.lower(): value for name, value in response.headers.items()},
         body=bytes(received[: limits.size]),
         complete=complete,

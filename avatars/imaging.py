@@ -47,15 +47,13 @@ THUMB_QUALITY = 70
 DOWNLOAD_QUALITY = 92
 SQUARE_BOX = (512, 512)
 
-# Placeholder colours: classes lq-0 … lq-23 stand in for a picture until it is there.
+# What stands in for a picture until it is there, as .lq-0 … .lq-23 of static/css/tokens.css: four
+# greys, then ten hues of 36°, each deep and light.
 PALETTE = (
-    *("#17191d", "#3b3e45", "#7b7f86", "#bfc1c4", "#f3f1ec"),  # ink to paper
-    *("#38291f", "#6d4936", "#a47758", "#d1a482", "#ecd2bd"),  # wood and skin
-    *("#8a2e2b", "#ce6a5f", "#d99fb3", "#77597f"),  # reds and violets
-    *("#c67d38", "#e4c26d"),  # ambers
-    *("#2e4935", "#6a8e5b", "#b3caa0"),  # greens
-    *("#1f595d", "#6fafad"),  # teals
-    *("#23385e", "#5c85b7", "#b4cee3"),  # blues
+    *("#2b2a26", "#615e56", "#a6a196", "#dfdcd8"),
+    *("#743939", "#cc8e8e", "#745d39", "#ccb48e", "#687439", "#c0cc8e", "#457439", "#9bcc8e"),
+    *("#397451", "#8ecca7", "#397474", "#8ecccc", "#395174", "#8ea7cc", "#453974", "#9b8ecc"),
+    *("#683974", "#c08ecc", "#74395d", "#cc8eb4"),
 )
 
 # IPTC Photo Metadata Standard, Digital Source Type. xmpMM:DocumentID is XMP's name for what all

@@ -374,8 +374,10 @@ def too_fast(seconds: int) -> str:
 FORM_TOO_OLD = _("This page was open a long time. Your text is kept; press again.")
 
 
-def welcome() -> str:
-    """The first line of the first visit."""
-    return ngettext(
-        "%(n)d free credit is yours.", "%(n)d free credits are yours.", settings.WELCOME_CREDITS
-    ) % {"n": settings.WELCOME_CREDITS}
+def welcome(balance: int) -> str:
+    """The first line of the first visit; `balance` in credits."""
+    if balance != settings.WELCOME_CREDITS:
+        return gettext("Three steps to your first avatar.")
+    return ngettext("%(n)d free credit is yours.", "%(n)d free credits are yours.", balance) % {
+        "n": balance
+    }

@@ -23,6 +23,7 @@ from config.standins.stripe import StripeStandIn
 
 HOST = "127.0.0.1"  # this machine alone: a clone has play money and a printed password
 WORKER = "embedded@localhost"
+SWEEP = "avatars.tasks.sweep"
 THREADS_BESIDE_SLOTS = 3  # sweeps, letters and saving go on while every slot waits
 LOCK_SECONDS = 10  # the process before us gives the lock back within three
 LOCK_POLL_SECONDS = 0.05
@@ -102,9 +103,8 @@ def running() -> tuple[int, str] | None:
 class Engine:
     """Runs from its making until `stop()`. Raises AlreadyRunning, or OSError if a port is taken.
 
-    memory:// forgets all with its process. So the first act is one of each periodic task, the
-    sweep before all: what a kill left is found by its rows, and a clone that never runs a whole
-    day still gets its nightly work. Beat needs no file of its own, then.
+    memory:// forgets all with its process, so the first act is a sweep: what a kill left under
+    way is found by its rows. Beat keeps no file: nothing depends on when it last ticked.
     `owner` is the process whose end ends this one: gunicorn's master.
     """
 
@@ -116,8 +116,7 @@ class Engine:
         opened = [(open_standin(name, port), port) for name, port in standins().items()]
         self._standins = [(serve(understudy, port), understudy) for understudy, port in opened]
         self._ready = threading.Event()
-        for entry in app.conf.beat_schedule.values():
-            app.send_task(entry["task"])
+        app.send_task(SWEEP)
         # Not the `celery worker` program: that takes over signals, logging and streams.
         worker = WorkController(
             app=app,

@@ -26,6 +26,7 @@ LOGIN = "LIKENESS_LOGIN"  # a sentence
 DEMO_DONE = settings.LOCAL_DIR / "demo_done"  # written last: a seeding cut short begins again
 ANSWER_SECONDS = 60  # a slow first start gets its address late rather than never
 POLL_SECONDS = 0.05
+ORPHAN_SECONDS = 0.2
 EXIT_SECONDS = 8  # idle threads need one; whoever talks longer is left to its lease
 UNDER_NOHUP = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
@@ -48,9 +49,12 @@ def when_ready(server: Arbiter) -> None:
 
 def post_worker_init(worker: ThreadWorker) -> None:
     """Threads do not survive a fork, so the engine starts here, after it, in the one child."""
-    # A terminal sends Ctrl-C to master and child, and the master passes it on: the second one met
-    # gunicorn's handler inside itself, waiting for its own lock (1 of 10 stops, measured).
+    # A terminal sends Ctrl-C to master and child, and the master sends the child SIGQUIT besides.
+    # gunicorn's handler of both waits for a lock of the thread pool, which the very thread that it
+    # interrupts may hold, in that handler or in accepting a page: 4 of 69 stops hung, measured.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGQUIT, lambda *_: sys.exit(0))
+    threading.Thread(target=end_with, args=(worker.ppid,), daemon=True).start()
     try:
         worker.engine = embedded.Engine(owner=worker.ppid)
     except embedded.AlreadyRunning as other:
@@ -58,6 +62,15 @@ def post_worker_init(worker: ThreadWorker) -> None:
         sys.exit(Arbiter.WORKER_BOOT_ERROR)
     if worker.age == 1:  # its successors, after a crash or a reload, have nothing to announce
         threading.Thread(target=welcome, args=(worker.cfg.env,), daemon=True).start()
+
+
+def end_with(master: int) -> None:
+    """`kill -9` of the master is one of everything: gunicorn would say goodbye for up to ten
+    seconds, and the next `up` would find ports and lock taken.
+    """
+    while os.getppid() == master:
+        time.sleep(ORPHAN_SECONDS)
+    os._exit(1)
 
 
 def worker_exit(server: Arbiter, worker: ThreadWorker) -> None:
@@ -96,7 +109,7 @@ def welcome(asked: dict[str, str]) -> None:
     if OPEN_BROWSER in asked:
         open_browser(url)
     if SEED_DEMO in asked:
-        app.tasks["avatars.tasks.sweep"]()  # its heartbeat shows the command that an engine runs
+        app.tasks[embedded.SWEEP]()  # its heartbeat shows the command that an engine runs
         call_command("seed_demo")
         DEMO_DONE.touch()
 

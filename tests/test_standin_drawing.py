@@ -1,6 +1,6 @@
 """The stand-in's pictures: five styles that differ, keep the person and say what they are.
 
-Knows config.standins.drawing, the treatments it chooses from and the test photos.
+Knows config.standins.drawing, the treatments it chooses from, the samples and the test photos.
 """
 
 import dataclasses
@@ -18,6 +18,7 @@ from PIL import Image
 
 from config.standins import drawing, sitting
 from config.standins.treatments import TREATMENTS
+from tests import samples
 
 PHOTOS = Path(__file__).parent / "photos"
 PORTRAITS = ("portrait_astronaut.png", "portrait_official.jpg", "two_people.jpg")
@@ -216,6 +217,20 @@ def test_what_is_no_picture_is_refused_in_a_sentence(spoil):
         drawing.count_faces(spoiled)
     with pytest.raises(drawing.NotAPicture, match="not a picture that can be read"):
         drawing.draw(spoiled, style="anime", **ORDER)
+
+
+def test_the_sample_pictures_keep_the_budget_of_the_landing_page():
+    names = ("original", *drawing.STYLES)
+    weights = {}
+    for suffix, size, most in (("", (512, 768), 45_000), ("-256", (256, 384), 15_000)):
+        for name in names:
+            path = samples.IMAGES / "samples" / f"{name}{suffix}.webp"
+            with Image.open(path) as image:
+                assert (image.format, image.size) == ("WEBP", size)
+            weights[name + suffix] = path.stat().st_size
+            assert weights[name + suffix] <= most
+    assert weights["original"] + weights["realistic"] <= 60_000
+    assert weights["original"] + weights["anime"] <= 60_000
 
 
 def test_the_time_a_drawing_takes_is_told(capsys):

@@ -1,6 +1,6 @@
 """The board: how busy drawing is just now, asked of the database once in some seconds for all.
 
-Knows pace and generation. For pages only: promises are made by `generation.submit`, afresh.
+Knows pace, generation and words. For pages only: promises are made by `generation.submit`, afresh.
 """
 
 import statistics
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.core.cache import cache
 from django.utils import timezone
 
-from avatars import generation
+from avatars import generation, words
 from avatars.models import Attempt, Pace, Quality, State, Style, pace
 from avatars.models.attempts import Outcome
 from avatars.models.pace import ENOUGH_SAMPLES, SAMPLES, line_length, wait_seconds
@@ -42,6 +42,11 @@ def expected(style: str, quality: str) -> float:
         lambda: generation.expected_seconds(style, quality, timezone.now()),
         LINE_SECONDS,
     )
+
+
+def expected_words(style: str, quality: str) -> str:
+    """“about 25 seconds”, or “about a minute” before enough were drawn."""
+    return words.about(expected(style, quality), known=drawing(style, quality).known)
 
 
 def waiting() -> int:

@@ -18,7 +18,7 @@ from accounts.limits import Limit, who
 from accounts.models import NotEnoughCredits, User
 from avatars import generation, scenes, storage, tasks, words
 from avatars.forms import CreateForm, new_number
-from avatars.models import AvatarRequest, FacePhoto, Quality, Style
+from avatars.models import AvatarRequest, FacePhoto, Keep, Quality, Style
 from avatars.models.pace import promise
 from avatars.views import board
 from avatars.views.drafts import FIRST_DRAFT, KEPT_ID_LETTERS, Draft
@@ -218,7 +218,6 @@ def page(
         form = CreateForm(None, user=user, photos=photos, initial=asdict(draft))
     chosen = next((p for p in photos if str(p.public_id) == draft.photo), None)
     chosen = chosen or next(iter(photos), None)
-    expected = board.expected(draft.style, draft.quality)
     context = {
         "form": form,
         "number": number or new_number(user),
@@ -232,9 +231,9 @@ def page(
         ],
         "additions": additions(),
         "qualities": quality_choices(user, draft),
-        "deadline": promise(expected, timezone.now()),
+        "deadline": promise(board.expected(draft.style, draft.quality), timezone.now()),
         "weather": board.weather(),
-        "expected": words.about(expected),
+        "expected": board.expected_words(draft.style, draft.quality),
         "welcome": welcome(request, photos),
         "refused": refused,
         "way_out": way_out and {"href": way_out[0], "label": way_out[1]},
@@ -255,7 +254,7 @@ def photo_choice(photo: FacePhoto, *, selected: bool) -> dict[str, Any]:
         "url": storage.link(photo.thumb.key),
         "width": width,
         "height": height,
-        "deletes_at": photo.delete_at,
+        "deletes_at": None if photo.keep == Keep.READY else photo.delete_at,
         "selected": selected,
     }
 
@@ -311,4 +310,4 @@ def welcome(request: HttpRequest, photos: list[FacePhoto]) -> dict[str, Any] | N
         return None
     if AvatarRequest.objects.filter(user=request.user).exists():
         return None
-    return {"words": words.welcome(), "has_photo": bool(photos)}
+    return {"words": words.welcome(request.user.wallet.spendable), "has_photo": bool(photos)}

@@ -59,7 +59,7 @@ def status(request: HttpRequest) -> HttpResponse:
     context = {
         "weather": board.weather(),
         "waiting": board.waiting(),
-        "expected": words.about(board.expected(Style.REALISTIC, Quality.STANDARD)),
+        "expected": board.expected_words(Style.REALISTIC, Quality.STANDARD),
         "median": recent.median and words.duration(recent.median),
         "p95": recent.p95 and words.duration(recent.p95),
     }

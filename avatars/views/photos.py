@@ -207,7 +207,7 @@ def photo_card(photo: FacePhoto) -> dict[str, Any]:
         "word": judged.word,
         "tone": judged.tone,
         "icon": judged.icon,
-        "deletes_at": photo.delete_at,
+        "deletes_at": None if photo.keep == Keep.READY else photo.delete_at,
         "used": photo.used,
         "use_href": f"{reverse('create')}?photo={photo.public_id}",
     }

@@ -145,7 +145,8 @@ def sit(
     shrink = min(1.0, scale / 0.8)  # sampling reads near pixels only and would skip some
     picture = _sampled(_resized(photo, shrink), from_x, from_y, shrink)
     picture = np.clip(floats(picture) / 255, 0, 1)
-    mask = _sampled(blurred(cut, 1.2), from_x - corner[0], from_y - corner[1], cut_scale)
+    in_cut = from_x - corner[0], from_y - corner[1]
+    mask = _sampled(blurred(cut, 1.2), *in_cut, cut_scale)
     mask = _guided(np.clip(mask * 2.2 - 0.6, 0, 1), picture, max(1, round(width / 85)))
     mask = np.clip(mask * 1.6 - 0.3, 0, 1) * figure
     return Sitting(picture, mask, face, x, y, width / 512)
@@ -206,7 +207,7 @@ def _cut_out(
     if head[0].any() or head[:, [0, -1]].any():
         # It runs into the frame: a background like the hair, or a photo close to the face. A
         # closer guess leaves out the first; in the second its outline, through hair, is weak.
-        closer = _parted(above, _guessed_head(above, face, 0.55), face, 70)
+        closer = _parted(above, _guessed_head(above, face, 0.5), face, 80)
         if _contrast_along(above, closer) >= 0.7 * _contrast_along(above, head):
             head = closer
     guess = _guessed_torso(small, face)
@@ -231,14 +232,14 @@ def _guessed_head(small: Pixels, face: Face, room: float) -> Pixels:
 
 
 def _guessed_torso(small: Pixels, face: Face) -> Pixels:
-    """Three nested outlines, each by its half widths at neck, shoulders and far below."""
+    """Three nested outlines, each from the neck by the shoulders to far below."""
     guess = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
-    for widths, kind in (
-        ((0.9, 2.6, 3.2), cv2.GC_PR_BGD),
-        ((0.5, 1.6, 2.1), cv2.GC_PR_FGD),
-        ((0.25, 0.5, 1.0), cv2.GC_FGD),
+    for half_outline, kind in (
+        (((0.9, 0.35), (2.6, 1.0), (3.2, 4)), cv2.GC_PR_BGD),
+        (((0.5, 0.4), (1.6, 1.05), (2.1, 4)), cv2.GC_PR_FGD),
+        (((0.25, 0.4), (0.5, 1.05), (1.0, 4)), cv2.GC_FGD),
     ):
-        right = np.array(list(zip(widths, (0.4, 1.05, 4), strict=True)))
+        right = np.array(half_outline)
         outline = np.vstack([right, right[::-1] * (-1, 1)]) * (face.width, face.height)
         outline += (face.x, face.y)
         cv2.fillPoly(guess, [np.round(outline).astype(np.int32)], kind)

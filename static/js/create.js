@@ -43,12 +43,15 @@ if (form) {
     }
     price();
   });
-  form.addEventListener("click", ({ target }) => {
-    const preset = target.closest("[data-preset]");
-    if (preset) write(preset.dataset.preset, true);
-    if (!target.closest("[data-surprise]")) return;
-    const presets = [...form.querySelectorAll("[data-preset]")].filter((chip) => !chip.closest("[hidden]"));
-    if (presets.length) write(presets[Math.floor(Math.random() * presets.length)].dataset.preset, true);
+  form.addEventListener("click", (event) => {
+    let preset = event.target.closest("[data-preset]");
+    if (event.target.closest("[data-surprise]")) {
+      const presets = [...form.querySelectorAll("[data-preset]")].filter((chip) => chip.checkVisibility());
+      preset = presets[Math.floor(Math.random() * presets.length)];
+    }
+    if (!preset) return;
+    event.preventDefault(); // without script a preset may be a submit button
+    write(preset.dataset.preset, true);
   });
   addEventListener("pageshow", price);
   price();

@@ -1,6 +1,9 @@
 """Results in, marked renditions and downloads out.
 It knows avatars.imaging, and Pillow to make and read back pictures."""
 
+import colorsys
+import re
+
 import pytest
 from PIL import Image
 
@@ -85,6 +88,16 @@ def test_a_placeholder_has_the_colour_of_most_of_the_picture(index):
     picture = Image.new("RGB", (512, 768), PALETTE[index])
     picture.paste(noise(200, 200), (10, 10))
     assert render_avatar(encoded(picture, "PNG"), mark_id="m").colour == index
+
+
+def test_the_palette_is_that_of_the_style_sheet():
+    sheet = (PHOTOS.parents[1] / "static/css/tokens.css").read_text()
+    colours = {}
+    for index, *hsl in re.findall(r"\.lq-(\d+) .*hsl\((\d+) (\d+)% (\d+)%\)", sheet):
+        hue, saturation, lightness = map(int, hsl)
+        rgb = colorsys.hls_to_rgb(hue / 360, lightness / 100, saturation / 100)
+        colours[int(index)] = "#" + bytes(round(255 * part) for part in rgb).hex()
+    assert colours == dict(enumerate(PALETTE))
 
 
 def test_near_hashes_are_near_for_one_picture_and_far_for_two():

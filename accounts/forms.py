@@ -1,0 +1,51 @@
+"""Fields of accounts: how the site looks, and a gift by staff.
+
+Knows nothing of ours.
+"""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+REASON_LETTERS = 300  # as many as a transfer's note holds
+
+
+class AppearanceForm(forms.Form):
+    """Light or dark; the server turns the answer into a cookie."""
+
+    theme = forms.ChoiceField(
+        label=_("Colours"),
+        choices=[
+            ("system", _("As my device")),
+            ("light", _("Light")),
+            ("dark", _("Dark")),
+        ],
+        widget=forms.RadioSelect,
+    )
+
+
+class GiftForm(forms.Form):
+    """Credits for one person. `number` makes of two presses one gift; `limit` is the most this
+    member of staff may give at once.
+    """
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=REASON_LETTERS,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=_("The person reads this in their credit history."),
+    )
+    number = forms.UUIDField(widget=forms.HiddenInput)
+
+    field_order = ("amount", "reason", "number")
+
+    def __init__(self, *arguments: Any, limit: int, **named: Any) -> None:  # noqa: ANN401 - Django's contract
+        super().__init__(*arguments, **named)
+        self.fields["amount"] = forms.IntegerField(
+            label=_("Credits"),
+            min_value=1,
+            max_value=limit,
+            help_text=_("1 to %(limit)d at once.") % {"limit": limit},
+        )
+        self.order_fields(self.field_order)

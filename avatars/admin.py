@@ -1,0 +1,130 @@
+"""The staff's view of photos, requests, attempts, pictures and machinery. Nothing is written here.
+
+Knows the nouns and storage. No list shows a picture, no page shows a face; an avatar is blurred.
+"""
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from avatars import storage
+from avatars.models import (
+    Attempt,
+    Avatar,
+    AvatarRequest,
+    Breaker,
+    FacePhoto,
+    Heartbeat,
+    StoredFile,
+)
+
+PER_PAGE = 50
+# Hashes of secrets, and addresses under which the provider shows a result: for nobody's eyes.
+SECRETS_OF_ATTEMPT = ("doorbell_hash", "face_hash", "outputs")
+
+
+class Untouchable:
+    """Rows are looked at, never touched."""
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
+class ReadOnlyAdmin(Untouchable, admin.ModelAdmin):
+    list_per_page = PER_PAGE
+    ordering = ("-pk",)
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+
+
+class AttemptInline(Untouchable, admin.StackedInline):
+    model = Attempt
+    exclude = SECRETS_OF_ATTEMPT
+    extra = 0
+    ordering = ("pk",)
+
+
+@admin.register(AvatarRequest)
+class AvatarRequestAdmin(ReadOnlyAdmin):
+    list_display = (
+        "public_id",
+        "user",
+        "state",
+        "style",
+        "quality",
+        "cost",
+        "reason",
+        "created_at",
+        "deadline_at",
+    )
+    list_filter = ("state", "reason", "style", "quality")
+    list_select_related = ("user",)
+    search_fields = ("=public_id", "user__email")
+    inlines = (AttemptInline,)
+
+
+@admin.register(Attempt)
+class AttemptAdmin(ReadOnlyAdmin):
+    list_display = ("pk", "request", "number", "slot_no", "outcome", "sent_at", "ended_at")
+    list_filter = ("outcome",)
+    list_select_related = ("request",)
+    search_fields = ("=provider_job_id", "=request__public_id")
+    exclude = SECRETS_OF_ATTEMPT
+
+
+@admin.register(FacePhoto)
+class FacePhotoAdmin(ReadOnlyAdmin):
+    """What is known about a photo; the photo itself is not reached from here."""
+
+    list_display = ("public_id", "user", "keep", "created_at", "delete_at", "deleted_at")
+    list_filter = ("keep",)
+    list_select_related = ("user",)
+    search_fields = ("=public_id", "user__email")
+    exclude = ("file", "thumb")
+
+
+@admin.register(Avatar)
+class AvatarAdmin(ReadOnlyAdmin):
+    list_display = ("public_id", "user", "style", "created_at", "gift", "hidden", "trashed_at")
+    list_filter = ("style", "gift", "hidden")
+    list_select_related = ("user",)
+    search_fields = ("=public_id", "=mark_id", "user__email")
+    exclude = ("file", "thumb")
+    readonly_fields = ("blurred",)
+
+    class Media:
+        css = {"all": ["css/keep.css"]}
+
+    @admin.display(description=_("Picture, blurred"))
+    def blurred(self, avatar: Avatar) -> str:
+        if avatar.thumb is None:
+            return "–"
+        return format_html(
+            '<img class="p-blurred" src="{}" alt="" width="256" height="384">',
+            storage.link(avatar.thumb.key),
+        )
+
+
+@admin.register(StoredFile)
+class StoredFileAdmin(ReadOnlyAdmin):
+    list_display = ("key", "user", "state", "bytes", "due_at", "created_at")
+    list_filter = ("state",)
+    list_select_related = ("user",)
+    search_fields = ("=key", "user__email")
+
+
+@admin.register(Breaker)
+class BreakerAdmin(ReadOnlyAdmin):
+    list_display = ("service", "width", "paused_until", "strikes", "narrowed_at", "reason")
+
+
+@admin.register(Heartbeat)
+class HeartbeatAdmin(ReadOnlyAdmin):
+    list_display = ("name", "seen_at")
