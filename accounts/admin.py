@@ -5,7 +5,9 @@ Knows the nouns. Money moves through `accounts.staff` alone, with a reason.
 
 from typing import Any
 
+from allauth.account import admin as allauth_addresses
 from allauth.account.decorators import secure_admin_login
+from allauth.socialaccount import admin as allauth_doors
 from django import forms
 from django.contrib import admin
 from django.db import models
@@ -16,6 +18,17 @@ from accounts.models import Consent, Quota, Transfer, User, Wallet
 
 # The site's own way in, with its codes and limits, is the only one.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+
+# A proved address is money (the welcome credits), tokens and keys of sign-in services are secrets:
+# none of them is for typing into a form.
+admin.site.unregister(
+    [
+        allauth_addresses.EmailAddress,
+        allauth_doors.SocialAccount,
+        allauth_doors.SocialApp,
+        allauth_doors.SocialToken,
+    ]
+)
 
 PER_PAGE = 50
 
@@ -55,7 +68,7 @@ class QuotaForm(forms.ModelForm):
 class QuotaInline(admin.StackedInline):
     model = Quota
     form = QuotaForm
-    verbose_name_plural = _("Limits")
+    verbose_name = _("Limits")
 
     def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
@@ -76,7 +89,6 @@ class UserAdmin(admin.ModelAdmin):
         "verified_at",
         "suspended_at",
         "is_staff",
-        "date_joined",
     )
     list_filter = ("is_staff", "is_active")
     list_select_related = ("wallet",)

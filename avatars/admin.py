@@ -4,6 +4,7 @@ Knows the nouns and storage. No list shows a picture, no page shows a face; an a
 """
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +17,7 @@ from avatars.models import (
     Breaker,
     FacePhoto,
     Heartbeat,
+    State,
     StoredFile,
 )
 
@@ -44,6 +46,21 @@ class ReadOnlyAdmin(Untouchable, admin.ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
 
 
+class StateFilter(admin.SimpleListFilter):
+    """By the engine's own names: three of them are “Drawing” to people."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return [(state.value, state.value) for state in State]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[AvatarRequest]
+    ) -> QuerySet[AvatarRequest]:
+        return queryset.filter(state=self.value()) if self.value() else queryset
+
+
 class AttemptInline(Untouchable, admin.StackedInline):
     model = Attempt
     exclude = SECRETS_OF_ATTEMPT
@@ -56,7 +73,7 @@ class AvatarRequestAdmin(ReadOnlyAdmin):
     list_display = (
         "public_id",
         "user",
-        "state",
+        "stands_at",
         "style",
         "quality",
         "cost",
@@ -64,10 +81,14 @@ class AvatarRequestAdmin(ReadOnlyAdmin):
         "created_at",
         "deadline_at",
     )
-    list_filter = ("state", "reason", "style", "quality")
+    list_filter = (StateFilter, "reason", "style", "quality")
     list_select_related = ("user",)
     search_fields = ("=public_id", "user__email")
     inlines = (AttemptInline,)
+
+    @admin.display(description=_("State"), ordering="state")
+    def stands_at(self, avatar_request: AvatarRequest) -> str:
+        return avatar_request.state
 
 
 @admin.register(Attempt)

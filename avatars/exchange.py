@@ -72,11 +72,12 @@ def exchange(
     headers = {"Accept-Encoding": "identity", "Connection": "close", "User-Agent": "Likeness"}
     if body is not None:
         headers |= {"Content-Type": "application/json", "Accept": "application/json"}
+    net = 2 * limits.whole  # of one read or write; the deadline, which covers all, comes before
     with _Deadline(limits.whole) as deadline, _Session(allowed, deadline) as session:
         try:
-            response = session.request(
-                method, url, data=body, headers=headers, timeout=limits.whole, allow_redirects=False
-            )
+            request = session.prepare_request(requests.Request(method, url, headers, data=body))
+            request.url = url  # as it was judged and signed, not as requests would spell it
+            response = session.send(request, timeout=net, allow_redirects=False)
         except (OSError, HTTPError) as error:
             failure = "deadline" if deadline.passed else type(_cause(error)).__name__
         else:
@@ -100,6 +101,7 @@ class _Session(requests.Session):
         self.trust_env = False  # a proxy would choose the address itself; nor .netrc
         self.verify = CERTIFICATES
         self.stream = True
+        self.headers.clear()
         for scheme in ("https://", "http://"):
             self.mount(scheme, _Adapter(allowed, deadline))
 
@@ -133,7 +135,7 @@ class _Connection(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         give_up_at = min(monotonic() + CONNECT_SECONDS, self._deadline.last)
-        connected = _dial(self.host, self.port, self._allowed, give_up_at)
+        connected = _dial(self._dns_host, self.port, self._allowed, give_up_at)
         self._deadline.hold(connected)
         connected.settimeout(CONNECT_SECONDS)
         return connected

@@ -160,6 +160,17 @@ def duration(seconds: float) -> str:
     return ngettext("%(n)d minute", "%(n)d minutes", minutes) % {"n": minutes}
 
 
+def so_far(seconds: float) -> str:
+    """Time that has passed, never more than it was: “50 seconds”, “1 min 40 s”."""
+    passed = int(seconds // CLOSEST_SECONDS) * CLOSEST_SECONDS
+    if passed < 60:
+        return ngettext("%(n)d second", "%(n)d seconds", passed) % {"n": passed}
+    return gettext("%(minutes)d min %(seconds)d s") % {
+        "minutes": passed // 60,
+        "seconds": passed % 60,
+    }
+
+
 def about(seconds: float, *, known: bool = True) -> str:
     """An honest guess: “about 25 seconds”; “about a minute” while too few were measured."""
     if not known and seconds <= SECONDS_UNTIL_MINUTES / 2:
@@ -206,7 +217,7 @@ def drawing(elapsed: float, usual: Pace) -> str:
     if elapsed > usual.p90:
         return gettext(
             "Taking longer than usual, %(elapsed)s so far. You can leave; we'll e-mail you."
-        ) % {"elapsed": duration(elapsed)}
+        ) % {"elapsed": so_far(elapsed)}
     if not usual.known:
         return gettext("It takes about a minute.")
     left = max(CLOSEST_SECONDS, usual.p50 - elapsed)

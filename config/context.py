@@ -19,6 +19,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
     return {
         "STAND_IN": settings.STAND_IN,
         "LOCAL_MAILBOX": settings.LOCAL_MAILBOX,
+        "CODE_LENGTH": settings.CODE_LENGTH,
         "SOCIAL_LOGIN": settings.SOCIAL_LOGIN,
         "WELCOME_CREDITS": settings.WELCOME_CREDITS,
         "theme": theme if theme in THEMES else "system",

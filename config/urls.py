@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.urls import include, path
 from django.views.generic import TemplateView
 
-from config import health, mailbox
+from config import health, mailbox, styleguide
 
 
 def form_expired(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -19,16 +19,14 @@ def form_expired(request: HttpRequest, reason: str = "") -> HttpResponse:
     return render(request, "403_csrf.html", status=403)
 
 
-styleguide = TemplateView.as_view(template_name="styleguide.html")
-if not settings.STYLEGUIDE_OPEN:
-    styleguide = staff_member_required(styleguide)
+guide = styleguide.page if settings.STYLEGUIDE_OPEN else staff_member_required(styleguide.page)
 
 urlpatterns = [
     path("", include("avatars.urls")),
     path("", include("accounts.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
-    path("styleguide/", styleguide, name="styleguide"),
+    path("styleguide/", guide, name="styleguide"),
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
     *(

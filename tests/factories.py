@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.models import Consent, Kind, User
 from avatars import generation, imaging, storage
+from avatars.face_check import Verdict
 from avatars.models import (
     Attempt,
     Avatar,
@@ -90,7 +91,7 @@ def create_photo(user: User, content: bytes = TINY_JPEG, **fields) -> FacePhoto:
             "sha256": "0" * 64,
             "width": 512,
             "height": 512,
-            "verdict": {"faces": 1, "box": [150, 90, 210, 260], "blocks": None, "warnings": []},
+            "verdict": Verdict(1, (150, 90, 210, 260), None, (), 512, 512).as_dict(),
             "keep": Keep.MONTH,
             "delete_at": timezone.now() + timedelta(days=30),
             **fields,

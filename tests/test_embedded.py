@@ -9,113 +9,25 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 import pytest
-from celery.worker import state as worker_state
-from django.conf import settings
 
 from avatars.models import Heartbeat
 from config import embedded
 from config.celery import app
+from tests.site import ROOT, STOP_SECONDS, Site, is_free, three_free_ports
 
-START_SECONDS = 60  # a loaded machine; four are usual
-STOP_SECONDS = 12
-POLL_SECONDS = 0.05
-
-
-def until(true: Callable[[], object], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(POLL_SECONDS)
-
-
-def status(url: str) -> int:
-    """0 when nobody answers."""
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status
-    except urllib.error.HTTPError as error:
-        return error.code
-    except OSError:
-        return 0
-
-
-def three_free_ports() -> int:
-    while True:
-        with socket.create_server((embedded.HOST, 0)) as chosen:
-            port = chosen.getsockname()[1]
-        if port < 65000 and all(map(embedded.port_is_free, range(port, port + 3))):
-            return port
-
-
-class Clone:
-    """A clone's `.local`, and `manage.py` run on it with an otherwise empty environment."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = three_free_ports()
-        self.url = f"http://{embedded.HOST}:{self.port}"
-        self.output = folder / "output.txt"
-        self._started: list[subprocess.Popen[bytes]] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for process in self._started:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-
-    def run(self, *arguments: str) -> subprocess.Popen[bytes]:
-        with self.output.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "manage.py", *arguments],
-                cwd=settings.BASE_DIR,
-                env={"PATH": os.environ["PATH"], "LOCAL_DIR": str(self.folder)},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._started.append(process)
-        return process
-
-    def up(self, *arguments: str) -> subprocess.Popen[bytes]:
-        process = self.run("up", "--no-browser", "--no-demo", *arguments)
-        until(lambda: self.is_ready(process), START_SECONDS, "ready")
-        return process
-
-    def is_ready(self, process: subprocess.Popen[bytes]) -> bool:
-        assert process.poll() is None, self.said()
-        return "Likeness is at" in self.said() and status(f"{self.url}/livez") == 200
-
-    def said(self) -> str:
-        return self.output.read_text()
-
-    def sweeps(self) -> bool:
-        return status(f"{self.url}/readyz") == 200
-
-    def standins_answer(self) -> bool:
-        return all(status(f"http://{embedded.HOST}:{self.port + one}/") == 200 for one in (1, 2))
-
-    def ports_are_free(self) -> bool:
-        return all(map(embedded.port_is_free, range(self.port, self.port + 3)))
-
-    def holder(self) -> int:
-        return int((self.folder / "engine.lock").read_text().split()[0])
+SWEEP_SECONDS = 20  # a loaded machine; the first comes within one
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> Iterator[Clone]:
-    with Clone(tmp_path) as made:
-        yield made
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path)
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.kill()
 
 
 def child_of(pid: int) -> int:
@@ -125,96 +37,128 @@ def child_of(pid: int) -> int:
     return int(listed.stdout)
 
 
-def test_up_serves_sweeps_and_stops_cleanly_on_ctrl_c(clone: Clone) -> None:
-    process = clone.up("--port", str(clone.port))
-    assert clone.said().count("http://") == 1
-    assert f"Likeness is at {clone.url}/\n" in clone.said()
-    until(clone.sweeps, START_SECONDS, "a first sweep")
-    assert clone.standins_answer()
-
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
-
-    assert process.wait(STOP_SECONDS) == 0
-    assert clone.said().endswith("\nStopped. What was under way goes on at the next start.\n")
-    assert "Traceback" not in clone.said()
-    assert clone.ports_are_free()
+def holder(site: Site) -> int:
+    """The process that `up` names as the one to end."""
+    return int((site.folder / "engine.lock").read_text().split()[0])
 
 
-def test_a_killed_up_starts_again_where_it_was_and_ends_on_sigterm(clone: Clone) -> None:
-    killed = clone.up("--port", str(clone.port))
-    os.kill(killed.pid, signal.SIGKILL)  # the master alone: its child has to notice
-
-    again = clone.up()  # no port named, and no pause
-
-    assert again.pid != killed.pid
-    assert clone.holder() == again.pid
-    until(clone.sweeps, START_SECONDS, "a sweep after the kill")
-    assert clone.standins_answer()
-    again.terminate()
-    assert again.wait(STOP_SECONDS) == 0
-    assert "Traceback" not in clone.said()
-    assert clone.ports_are_free()
+def ports_are_free(site: Site) -> bool:
+    return all(map(is_free, range(site.port, site.port + 3)))
 
 
-def test_a_killed_child_is_replaced_with_its_engine(clone: Clone) -> None:
-    process = clone.up("--port", str(clone.port))
-    child = child_of(process.pid)
+def test_up_prints_one_address_and_stops_cleanly_on_ctrl_c(site: Site) -> None:
+    site.start()
+    assert site.log().count("http://") == 1
+    assert f"Likeness is at {site.url}/\n" in site.log()
+    assert site.status("/livez") == 200
+    assert not any(map(is_free, range(site.port, site.port + 3)))
+
+    os.killpg(site.process.pid, signal.SIGINT)  # a terminal tells every process of the group
+
+    assert site.process.wait(STOP_SECONDS) == 0
+    assert site.log().endswith("\nStopped. What was under way goes on at the next start.\n")
+    assert "Traceback" not in site.log()
+    assert ports_are_free(site)
+
+
+def test_a_killed_up_starts_again_where_it_was_and_ends_on_sigterm(site: Site) -> None:
+    del site.environment["SITE_PORT"]
+    site.start("--port", str(site.port))
+    killed = site.process
+    killed.kill()  # the master alone: its child has to notice
+
+    site.start()  # no port named, no pause, and the dead master not even waited for
+
+    assert (site.folder / "port").read_text() == str(site.port)
+    assert killed.wait(STOP_SECONDS) == -signal.SIGKILL
+    assert holder(site) == site.process.pid
+    site.process.terminate()
+    assert site.process.wait(STOP_SECONDS) == 0
+    assert "Traceback" not in site.log()
+    assert ports_are_free(site)
+
+
+def test_a_killed_child_is_replaced_with_its_engine(site: Site) -> None:
+    site.start()
+    child = child_of(site.process.pid)
 
     os.kill(child, signal.SIGKILL)
-    until(lambda: child_of(process.pid) != child, START_SECONDS, "another child")
-    until(clone.standins_answer, START_SECONDS, "stand-ins in the new child")
+    site.wait_for(lambda: child_of(site.process.pid) != child, SWEEP_SECONDS)
+    site.wait_for(lambda: not any(map(is_free, range(site.port, site.port + 3))), SWEEP_SECONDS)
 
-    assert status(f"{clone.url}/livez") == 200
-    assert clone.holder() == process.pid
-    assert clone.said().count("Likeness is at") == 1
-
-
-def test_a_closed_terminal_ends_it(clone: Clone) -> None:
-    process = clone.up("--port", str(clone.port))
-    os.killpg(process.pid, signal.SIGHUP)
-    assert process.wait(STOP_SECONDS) == 0
-    until(clone.ports_are_free, STOP_SECONDS, "free ports")
+    site.wait_for(lambda: site.status("/livez") == 200, SWEEP_SECONDS)
+    assert holder(site) == site.process.pid
+    assert site.log().count("Likeness is at") == 1
 
 
-def test_a_second_up_names_the_address_of_the_first(clone: Clone, tmp_path: Path) -> None:
-    first = clone.up("--port", str(clone.port))
-    clone.output = tmp_path / "second.txt"
-
-    second = clone.run("up", "--no-browser", "--port", str(three_free_ports()))
-
-    assert second.wait(START_SECONDS) == 1
-    assert f"Likeness already runs at {clone.url}/ (process {first.pid})." in clone.said()
-    assert status(f"{clone.url}/livez") == 200
+def test_a_closed_terminal_ends_it(site: Site) -> None:
+    site.start()
+    os.killpg(site.process.pid, signal.SIGHUP)
+    assert site.process.wait(STOP_SECONDS) == 0
+    site.wait_for(lambda: ports_are_free(site), STOP_SECONDS)
 
 
-def test_up_names_the_port_that_is_taken_and_three_that_are_free(clone: Clone) -> None:
-    with socket.create_server((embedded.HOST, clone.port + 2)):
-        process = clone.run("up", "--no-browser", "--port", str(clone.port))
-        assert process.wait(START_SECONDS) == 1
-    said = clone.said()
-    assert f"Cannot have port {clone.port + 2} (for the stripe stand-in):" in said
-    offered = int(said.rpartition("--port ")[2])
-    assert all(map(embedded.port_is_free, range(offered, offered + 3)))
-    assert not (clone.folder / "port").exists()
+def test_a_second_up_names_the_address_of_the_first(site: Site) -> None:
+    site.start()
+
+    second = site.command("up", "--no-browser", "--port", str(three_free_ports()))
+
+    assert second.returncode == 1
+    named = f"Likeness already runs at {site.url}/ (process {site.process.pid})."
+    assert named in second.stderr
+    assert site.status("/livez") == 200
 
 
-def test_up_refuses_a_port_without_room_for_the_stand_ins(clone: Clone) -> None:
-    process = clone.run("up", "--no-browser", "--port", "65534")
-    assert process.wait(START_SECONDS) == 1
-    assert clone.said().endswith("--port must be between 1 and 65533; 65534 is not.\n")
+def test_up_names_the_port_that_is_taken_and_three_that_are_free(site: Site) -> None:
+    with socket.create_server((embedded.HOST, site.port + 2)):
+        refused = site.command("up", "--no-browser")
+    assert refused.returncode == 1
+    assert f"Cannot have port {site.port + 2} (for the stripe stand-in):" in refused.stderr
+    offered = int(refused.stderr.rpartition("--port ")[2])
+    assert all(map(is_free, range(offered, offered + 3)))
+    assert not (site.folder / "port").exists()
+
+
+def test_up_refuses_a_port_without_room_for_the_stand_ins(site: Site) -> None:
+    refused = site.command("up", "--no-browser", "--port", "65534")
+    assert refused.returncode == 1
+    assert refused.stderr.endswith("--port must be between 1 and 65533; 65534 is not.\n")
+
+
+def test_up_with_a_broker_says_what_to_start_instead(site: Site) -> None:
+    site.environment["CELERY_BROKER_URL"] = "redis://127.0.0.1:9/0"
+    refused = site.command("up", "--no-browser")
+    assert refused.returncode == 1
+    assert "CELERY_BROKER_URL names a broker" in refused.stderr
 
 
 @pytest.mark.parametrize("name", ["face_gen", "stripe"])
-def test_a_stand_in_runs_alone_until_ctrl_c(clone: Clone, name: str) -> None:
-    process = clone.run("standin", name, "--port", str(clone.port))
-    until(lambda: status(f"{clone.url}/") == 200, START_SECONDS, "an answer")
-    assert (clone.folder / "standins" / f"{name}-{clone.port}").is_dir()
+def test_a_stand_in_runs_alone_until_ctrl_c(site: Site, name: str) -> None:
+    port = three_free_ports()
+    alone = subprocess.Popen(
+        [sys.executable, str(ROOT / "manage.py"), "standin", name, "--port", str(port)],
+        env=site.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    site.wait_for(lambda: not is_free(port), SWEEP_SECONDS)
+    assert (site.folder / "standins" / f"{name}-{port}").is_dir()
 
-    process.send_signal(signal.SIGINT)
+    alone.send_signal(signal.SIGINT)
 
-    assert process.wait(STOP_SECONDS) == 0
-    assert "Traceback" not in clone.said()
-    assert embedded.port_is_free(clone.port)
+    said, complained = alone.communicate(timeout=STOP_SECONDS)
+    assert alone.returncode == 0
+    assert said == f"The {name} stand-in is at http://{embedded.HOST}:{port}/ (Ctrl-C stops it)\n"
+    assert complained == ""
+    assert is_free(port)
+
+
+def test_a_stand_in_of_a_service_that_is_real_here_is_refused(site: Site) -> None:
+    site.environment["MODELSLAB_API_KEY"] = "a-real-key"
+    refused = site.command("standin", "face_gen", "--port", str(site.port))
+    assert refused.returncode == 1
+    assert "The settings name the real face_gen" in refused.stderr
 
 
 # ── The engine itself, in this process ──────────────────────────────────────────────────────────
@@ -235,10 +179,12 @@ def own_ports(settings, tmp_path: Path, monkeypatch) -> None:
 def test_the_first_act_of_an_engine_is_a_sweep(transactional_db) -> None:
     engine = embedded.Engine(owner=os.getpid())
     try:
-        until(lambda: Heartbeat.objects.filter(name="sweep").exists(), 10, "a sweep")
+        give_up_at = time.monotonic() + SWEEP_SECONDS
+        while not Heartbeat.objects.filter(name="sweep").exists():
+            assert time.monotonic() < give_up_at
+            time.sleep(0.05)
     finally:
         engine.stop()
-    assert not worker_state.active_requests
 
 
 @pytest.mark.usefixtures("own_ports")
@@ -252,7 +198,7 @@ def test_a_stopped_engine_has_given_back_lock_and_ports(settings, transactional_
 
     assert embedded.running() is None
     ports = range(settings.SITE_PORT, settings.SITE_PORT + 3)
-    assert all(map(embedded.port_is_free, ports))
+    assert all(map(is_free, ports))
 
 
 def test_an_address_that_is_not_ours_starts_no_stand_in(settings) -> None:

@@ -300,7 +300,7 @@ def templates() -> Iterator[Path]:
 @pytest.mark.parametrize(
     "pattern",
     [
-        r"\sstyle\s*=",
+        r"\sstyle\s*=\s*[\"']",
         r"\son[a-z]+\s*=\s*[\"']",
         r"hx-on",
         r"hx-vars",
