@@ -18,10 +18,8 @@ from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
-from urllib3.util.connection import create_connection
 
 CONNECT_SECONDS = 3.0  # name lookup and TCP together, then once more for TLS
-NO_DELAY = HTTPConnection.default_socket_options
 PIECE_BYTES = 64 * 1024
 CERTIFICATES = DEFAULT_CA_BUNDLE_PATH  # not every machine's Python knows the system's own
 
@@ -72,12 +70,12 @@ def exchange(
     headers = {"Accept-Encoding": "identity", "Connection": "close", "User-Agent": "Likeness"}
     if body is not None:
         headers |= {"Content-Type": "application/json", "Accept": "application/json"}
-    net = 2 * limits.whole  # of one read or write; the deadline, which covers all, comes before
     with _Deadline(limits.whole) as deadline, _Session(allowed, deadline) as session:
         try:
             request = session.prepare_request(requests.Request(method, url, headers, data=body))
             request.url = url  # as it was judged and signed, not as requests would spell it
-            response = session.send(request, timeout=net, allow_redirects=False)
+            # The timeout of one read or write is but a net: the deadline comes before.
+            response = session.send(request, timeout=2 * limits.whole, allow_redirects=False)
         except (OSError, HTTPError) as error:
             failure = "deadline" if deadline.passed else type(_cause(error)).__name__
         else:
@@ -91,66 +89,6 @@ def _cause(error: BaseException) -> BaseException:
     """The innermost of the errors that the libraries have wrapped around each other."""
     inner = error.args[-1] if error.args else None
     return _cause(inner) if isinstance(inner, BaseException) else error
-
-
-class _Session(requests.Session):
-    """For one request; whatever requests would take from elsewhere or do by itself is off."""
-
-    def __init__(self, allowed: Allowed, deadline: "_Deadline") -> None:
-        super().__init__()
-        self.trust_env = False  # a proxy would choose the address itself; nor .netrc
-        self.verify = CERTIFICATES
-        self.stream = True
-        self.headers.clear()
-        for scheme in ("https://", "http://"):
-            self.mount(scheme, _Adapter(allowed, deadline))
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Nowhere: requests reads the whole body of a redirect, even of one it does not follow."""
-
-
-class _Adapter(HTTPAdapter):
-    """Has requests connect our way."""
-
-    def __init__(self, allowed: Allowed, deadline: "_Deadline") -> None:
-        super().__init__(max_retries=0)
-        self._ours = {"allowed": allowed, "deadline": deadline}
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the library's contract
-        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        pool.ConnectionCls = _SecureConnection if pool.scheme == "https" else _Connection
-        pool.conn_kw |= self._ours
-        return pool
-
-
-class _Connection(HTTPConnection):
-    """To an address that was judged, and watched by the deadline.
-
-    All its failures are NoConnection, which the libraries pass on untouched.
-    """
-
-    def __init__(self, *, allowed: Allowed, deadline: "_Deadline", **options: Any) -> None:  # noqa: ANN401 - the library's contract
-        super().__init__(**options)
-        self._allowed, self._deadline = allowed, deadline
-
-    def _new_conn(self) -> socket.socket:
-        give_up_at = min(monotonic() + CONNECT_SECONDS, self._deadline.last)
-        connected = _dial(self._dns_host, self.port, self._allowed, give_up_at)
-        self._deadline.hold(connected)
-        connected.settimeout(CONNECT_SECONDS)
-        return connected
-
-    def connect(self) -> None:
-        try:
-            super().connect()
-        except (OSError, HTTPError) as error:
-            raise NoConnection(type(error).__name__) from None
-        self.sock.settimeout(self.timeout)
-        self._deadline.may_have_sent = True
-
-
-class _SecureConnection(_Connection, HTTPSConnection):
-    """With a certificate for the name, whatever the address."""
 
 
 class _Deadline:
@@ -207,6 +145,64 @@ class _Deadline:
             self._turn.notify()
 
 
+class _Session(requests.Session):
+    """For one request; whatever requests would take from elsewhere or do by itself is off."""
+
+    def __init__(self, allowed: Allowed, deadline: _Deadline) -> None:
+        super().__init__()
+        self.trust_env = False  # .netrc, other certificates, proxies: one would choose the address
+        self.verify = CERTIFICATES
+        self.stream = True
+        self.headers.clear()
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, _Adapter(allowed, deadline))
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere: requests reads the whole body of a redirect, even of one it does not follow."""
+
+
+class _Adapter(HTTPAdapter):
+    """Has requests connect our way."""
+
+    def __init__(self, allowed: Allowed, deadline: _Deadline) -> None:
+        super().__init__(max_retries=0)
+        self._ours = {"allowed": allowed, "deadline": deadline}
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the library's contract
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = _SecureConnection if pool.scheme == "https" else _Connection
+        pool.conn_kw |= self._ours
+        return pool
+
+
+class _Connection(HTTPConnection):
+    """Leads to an address that was judged, and the deadline holds it."""
+
+    def __init__(self, *, allowed: Allowed, deadline: _Deadline, **options: Any) -> None:  # noqa: ANN401 - the library's contract
+        super().__init__(**options)
+        self._allowed, self._deadline = allowed, deadline
+
+    def _new_conn(self) -> socket.socket:
+        give_up_at = min(monotonic() + CONNECT_SECONDS, self._deadline.last)
+        connected = _dial(self._dns_host, self.port, self._allowed, give_up_at)
+        self._deadline.hold(connected)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connected.settimeout(CONNECT_SECONDS)
+        return connected
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except (OSError, HTTPError) as error:  # ours is no error of theirs: they pass it on
+            raise NoConnection(type(error).__name__) from None
+        self.sock.settimeout(self.timeout)
+        self._deadline.may_have_sent = True
+
+
+class _SecureConnection(_Connection, HTTPSConnection):
+    """With a certificate for the name, whatever address it leads to."""
+
+
 def _dial(host: str, port: int, allowed: Allowed, give_up_at: float) -> socket.socket:
     """Look the name up once, refuse it if any address is not allowed, connect to one of those."""
     found = _look_up(host, port, give_up_at - monotonic())
@@ -217,7 +213,7 @@ def _dial(host: str, port: int, allowed: Allowed, give_up_at: float) -> socket.s
         # A fair share each, or one dead address uses up the time of the living ones.
         share = max(0.001, (give_up_at - monotonic()) / (len(found) - position))
         try:
-            return create_connection(place[:2], share, socket_options=NO_DELAY)
+            return socket.create_connection(place[:2], share)
         except OSError as error:
             failure = type(error).__name__
     raise NoConnection(failure)

@@ -27,7 +27,7 @@ SWEEP = "avatars.tasks.sweep"
 THREADS_BESIDE_SLOTS = 3  # sweeps, letters and saving go on while every slot waits
 LOCK_SECONDS = 10  # the process before us gives the lock back within three
 LOCK_POLL_SECONDS = 0.05
-STOP_SECONDS = 5  # for threads that are idle or in a short task; one was measured
+STOP_SECONDS = 4  # for threads that are idle or in a short task; one was measured
 
 
 class AlreadyRunning(Exception):

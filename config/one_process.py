@@ -27,7 +27,7 @@ DEMO_DONE = settings.LOCAL_DIR / "demo_done"  # written last: a seeding cut shor
 ANSWER_SECONDS = 60  # a slow first start gets its address late rather than never
 POLL_SECONDS = 0.05
 ORPHAN_SECONDS = 0.2
-EXIT_SECONDS = 8  # idle threads need one; whoever talks longer is left to its lease
+EXIT_SECONDS = 5  # idle threads need one; whoever talks longer is left to its lease
 UNDER_NOHUP = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 wsgi_app = "config.wsgi:application"

@@ -82,9 +82,7 @@ def test_a_live_stripe_key_beside_a_drawing_stand_in_is_refused(tmp_path):
 
 
 def test_a_real_key_on_a_laptop_means_the_face_travels_inside_the_order(tmp_path):
-    loaded = load(
-        tmp_path, {"MODELSLAB_API_KEY": "k" * 40}, "PUBLIC_BASE_URL", "FACE_GEN_STANDIN"
-    )
+    loaded = load(tmp_path, {"MODELSLAB_API_KEY": "k" * 40}, "PUBLIC_BASE_URL", "FACE_GEN_STANDIN")
     assert loaded.stdout.strip() == "{'PUBLIC_BASE_URL': '', 'FACE_GEN_STANDIN': False}"
 
 

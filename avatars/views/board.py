@@ -6,13 +6,14 @@ Knows pace, generation and words. For pages only: promises are made by `generati
 import statistics
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
 
 from avatars import generation, words
 from avatars.models import Attempt, Pace, Quality, State, Style, pace
 from avatars.models.attempts import Outcome
-from avatars.models.pace import ENOUGH_SAMPLES, SAMPLES, line_length, wait_seconds
+from avatars.models.pace import ENOUGH_SAMPLES, SAMPLES, busy_slots, line_length, wait_seconds
 
 # A page is asked for every few seconds by everybody who waits; the line moves no faster.
 LINE_SECONDS = 5
@@ -55,12 +56,14 @@ def waiting() -> int:
 
 
 def wait(place: int, seconds_each: float) -> float:
-    """Seconds until whoever stands at `place` gets a slot."""
-    return cache.get_or_set(
-        f"board:wait:{place}:{seconds_each:.1f}",
-        lambda: wait_seconds(place, seconds_each, timezone.now()),
-        LINE_SECONDS,
-    )
+    """Seconds until whoever stands at `place` gets a slot; none while slots are free."""
+
+    def ask() -> float:
+        if place <= settings.FACE_GEN_SLOTS - busy_slots():
+            return 0.0
+        return wait_seconds(place, seconds_each, timezone.now())
+
+    return cache.get_or_set(f"board:wait:{place}:{seconds_each:.1f}", ask, LINE_SECONDS)
 
 
 @dataclass(frozen=True)

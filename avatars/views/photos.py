@@ -167,6 +167,8 @@ def verdict_page(request: HttpRequest, photo: FacePhoto) -> HttpResponse:
         },
         "face": box and dict(zip(("x", "y", "width", "height"), box, strict=True)),
         "judgement": words.judgement(verdict),
+        # A photo we warned of is not kept when another one is chosen instead.
+        "choose_form": "choose-another" if verdict.warnings else "",
         "keep_form": KeepForm(initial={"keep": photo.keep}),
     }
     return render(request, "avatars/face_verdict.html", context)

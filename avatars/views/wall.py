@@ -12,7 +12,6 @@ from uuid import UUID
 from django.db.models import F, Q
 from django.http import Http404, HttpRequest, QueryDict
 from django.urls import reverse
-from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from accounts.models import User
@@ -28,7 +27,6 @@ EAGER = 6
 # More than anybody has open; beyond it the oldest failures stay off the wall.
 REQUESTS_SHOWN = 48
 SEARCH_LETTERS = 100
-NOTE_LETTERS = 50  # of a description, inside a tile
 SEARCH_WORDS = 6
 
 
@@ -143,7 +141,7 @@ def request_tile(wish: AvatarRequest) -> dict[str, Any]:
         "avatar": {"public_id": wish.public_id},
         "href": reverse("job", args=[wish.public_id]),
         "status": words.status(wish),
-        "note": f"{Style(wish.style).label}: {Truncator(wish.prompt).chars(NOTE_LETTERS)}",
+        "words": f"{Style(wish.style).label}: {wish.prompt}",
         "deadline": wish.deadline_at if is_open else None,
         "sentence": "" if is_open else words.reason_sentence(wish.reason),
         "dismiss_url": "" if is_open else reverse("job_dismiss", args=[wish.public_id]),

@@ -9,7 +9,7 @@ const PACE = [[20, 2], [60, 3], [180, 5], [Infinity, 15]];
 let since = Date.now();
 let timer;
 const tray = () => byId("tray");
-const tick = () => tray()?.dispatchEvent(new Event("tick"));
+const tick = () => tray()?.dispatchEvent(new Event("tick", { bubbles: true })); // also heard by a page: hx-trigger="tick from:body"
 function pace() {
   clearTimeout(timer);
   if (!tray() || "idle" in tray().dataset || doc.hidden) return;

@@ -53,6 +53,7 @@ if (form) {
     event.preventDefault(); // without script a preset may be a submit button
     write(preset.dataset.preset, true);
   });
-  addEventListener("pageshow", price);
+  // A page brought back by the browser still has the number of the avatar it made: a new one needs a new page.
+  addEventListener("pageshow", ({ persisted }) => { if (persisted) location.reload(); else price(); });
   price();
 }

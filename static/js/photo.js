@@ -5,7 +5,7 @@ for (const box of document.querySelectorAll("[data-photo]")) {
   const preview = box.querySelector("img");
   const name = box.querySelector("[data-name]");
   const errors = box.querySelector("[data-errors]");
-  const megabytes = (bytes) => (bytes / 1e6).toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 });
+  const megabytes = (bytes) => (Math.ceil(bytes / 1048576 * 10) / 10).toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 });
 
   const show = () => {
     const [file] = field.files;

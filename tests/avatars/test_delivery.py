@@ -43,9 +43,7 @@ def shelf(settings):
         status, content_type, body = files.get(
             environ["PATH_INFO"], ("404 Not Found", "text/html", b"<html>not yet</html>")
         )
-        start_response(
-            status, [("Content-Type", content_type), ("Content-Length", str(len(body)))]
-        )
+        start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body)))])
         return [body]
 
     server = standins.serve(app)

@@ -3,6 +3,7 @@
 Knows `avatars.exchange`; the servers are real, on loopback, and do what a script says.
 """
 
+import gzip
 import socket
 import threading
 import time
@@ -127,6 +128,44 @@ def test_too_much_is_not_read_to_its_end(serve):
     assert (reply.too_large, len(reply.body)) == (True, 1024)
 
 
+def test_a_redirect_is_not_followed_and_has_no_greater_body_than_others(serve):
+    decoy = serve(say(wire(200, b"")))
+    head = f"HTTP/1.1 302 Found\r\nLocation: http://{decoy.netloc}/\r\n\r\n"
+    server = serve(say(head.encode() + b"x" * 5000))
+    reply = post(server, Limits(whole=10, size=1024))
+    assert (reply.status, len(reply.body), reply.too_large) == (302, 1024, True)
+    assert (server.connections, decoy.connections) == (1, 0)
+
+
+def test_a_packed_body_nobody_asked_for_stays_packed(serve):
+    bomb = gzip.compress(b"0" * 10_000_000)
+    reply = post(serve(say(wire(200, bomb, content_encoding="gzip"))))
+    assert (reply.body, reply.complete, reply.too_large) == (bomb, True, False)
+
+
+def test_nothing_is_tried_twice_and_nothing_remembered(serve):
+    answer = {"Set_Cookie": "a=b; Path=/", "Retry_After": "0", "Connection": "keep-alive"}
+    server = serve(say(wire(503, b"busy", **answer)))
+    assert [post(server).status, post(server).status] == [503, 503]
+    first, second = server.requests
+    assert first == second
+    assert (server.connections, "cookie" in second.headers) == (2, False)
+
+
+def test_an_address_goes_out_as_it_was_signed(serve):
+    server = serve(say(wire(200, b"")))
+    signed = "/a/../~b/c?X-Sig=a%2Bb+c/d%3D&e=%7E"
+    exchange("GET", f"http://{server.netloc}{signed}", LONG, is_loopback)
+    assert server.requests[0].line == f"GET {signed} HTTP/1.1"
+
+
+def test_an_error_does_not_carry_the_request_along(serve):
+    with pytest.raises(NoAnswer) as caught:
+        post(serve(say(b"")), body=b'{"key": "secret"}')
+    error = caught.value
+    assert (error.args, error.__cause__, error.__context__) == (("RemoteDisconnected",), None, None)
+
+
 @pytest.mark.parametrize(
     "script",
     [
@@ -187,6 +226,15 @@ def test_a_server_that_reads_nothing_is_left_at_the_deadline(serve):
         post(server, SHORT, body=b"x" * 50_000_000)
 
 
+def test_a_server_that_sips_the_request_is_left_at_the_deadline(serve):
+    def sip(connection, over):
+        while not over.wait(0.05):
+            connection.recv(1000)
+
+    with soon(), pytest.raises(NoAnswer, match="deadline"):
+        post(serve(sip, reads=False), SHORT, body=b"x" * 50_000_000)
+
+
 def test_sending_may_take_longer_than_connecting(serve, monkeypatch):
     monkeypatch.setattr(room, "CONNECT_SECONDS", 0.2)
 
@@ -235,6 +283,21 @@ def test_a_slow_name_lookup_is_not_waited_for(monkeypatch):
     with soon(), pytest.raises(NoConnection, match="too slow"):
         exchange("GET", "https://slow.example/", LONG, is_loopback)
     over.set()
+
+
+def test_a_slow_name_lookup_is_left_at_the_deadline_too(monkeypatch):
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(10))
+    monkeypatch.setattr(room, "CONNECT_SECONDS", 10)
+    with soon(), pytest.raises(NoConnection, match="too slow"):
+        exchange("GET", "https://slow.example/", SHORT, is_loopback)
+    over.set()
+
+
+@pytest.mark.parametrize("url", ["http://", "http://*.example/", "ftp://127.0.0.1/"])
+def test_nothing_was_sent_to_what_is_no_address(url):
+    with pytest.raises(NoConnection, match=r"InvalidURL|InvalidSchema"):
+        exchange("GET", url, LONG, is_loopback)
 
 
 def test_an_address_that_is_not_allowed_is_not_connected_to(serve):
@@ -293,6 +356,16 @@ def test_nothing_was_sent_to_a_certificate_for_another_name(secure):
 
 def test_nothing_was_sent_to_a_certificate_nobody_vouches_for(serve, tmp_path):
     _, context = certificate_for("127.0.0.1", tmp_path)
+    server = serve(say(wire(200, b"yes")), tls=context)
+    with pytest.raises(NoConnection, match="SSLCertVerificationError"):
+        post(server, scheme="https")
+    assert server.requests == []
+
+
+def test_the_environment_vouches_for_nobody(serve, tmp_path, monkeypatch):
+    trusted, context = certificate_for("127.0.0.1", tmp_path)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.setenv(name, str(trusted))
     server = serve(say(wire(200, b"yes")), tls=context)
     with pytest.raises(NoConnection, match="SSLCertVerificationError"):
         post(server, scheme="https")

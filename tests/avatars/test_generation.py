@@ -84,9 +84,7 @@ def test_a_photo_past_its_date_is_refused(ada):
 def test_a_photo_deleted_since_the_page_was_read_is_refused(ada):
     photo = factories.create_photo(ada)
     asked = factories.wish(photo)
-    FacePhoto.objects.filter(pk=photo.pk).update(
-        deleted_at=timezone.now(), file=None, thumb=None
-    )
+    FacePhoto.objects.filter(pk=photo.pk).update(deleted_at=timezone.now(), file=None, thumb=None)
     refused(ada, asked, generation.PhotoGone)
 
 

@@ -93,7 +93,7 @@ def test_a_placeholder_has_the_colour_of_most_of_the_picture(index):
 def test_the_palette_is_that_of_the_style_sheet():
     sheet = (PHOTOS.parents[1] / "static/css/tokens.css").read_text()
     colours = {}
-    for index, *hsl in re.findall(r"\.lq-(\d+) .*hsl\((\d+) (\d+)% (\d+)%\)", sheet):
+    for index, *hsl in re.findall(r"\.lq-(\d+) { --lq: hsl\((\d+) (\d+)% (\d+)%\)", sheet):
         hue, saturation, lightness = map(int, hsl)
         rgb = colorsys.hls_to_rgb(hue / 360, lightness / 100, saturation / 100)
         colours[int(index)] = "#" + bytes(round(255 * part) for part in rgb).hex()

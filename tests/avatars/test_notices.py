@@ -32,9 +32,7 @@ def ended(user, state: State) -> AvatarRequest:
 def test_a_finished_avatar_is_told_once(ada, ben):
     ended(ada, State.READY)
     assert (notices.send_due(), notices.send_due()) == (1, 0)
-    assert [(m.to, m.subject) for m in mail.outbox] == [
-        ([ada.email], "Your anime avatar is ready")
-    ]
+    assert [(m.to, m.subject) for m in mail.outbox] == [([ada.email], "Your anime avatar is ready")]
     assert "1 credit charged" in mail.outbox[0].body
 
 

@@ -62,9 +62,7 @@ def test_the_terminal_uses_the_site_that_runs_and_prints_facts(site, tmp_path):
 def test_a_refusal_is_one_sentence_and_a_failing_exit(tmp_path, photo, prompt, sentence):
     site = Site(tmp_path)
     assert site.command("migrate", "--verbosity", "0").returncode == 0
-    made = site.command(
-        "make_avatar", str(PHOTOS / photo), "--style", "comic", "--prompt", prompt
-    )
+    made = site.command("make_avatar", str(PHOTOS / photo), "--style", "comic", "--prompt", prompt)
     assert made.returncode != 0
     assert made.stdout == ""
     assert sentence in made.stderr

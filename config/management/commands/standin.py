@@ -4,7 +4,6 @@ Knows embedded, which opens them.
 """
 
 import signal
-import threading
 from argparse import ArgumentParser
 
 from django.conf import settings
@@ -12,6 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from config import embedded
 from config.standins import serve
+
+STOPS = {signal.SIGINT, signal.SIGTERM}
 
 
 class Command(BaseCommand):
@@ -27,11 +28,12 @@ class Command(BaseCommand):
             raise CommandError(f"The settings name the real {name}: nobody would call a stand-in.")
         if not embedded.port_is_free(port):
             raise CommandError(f"Port {port} cannot be had: choose another one.")
-        stopped = threading.Event()
-        for sign in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(sign, lambda *_: stopped.set())
+        # Waited for, not handled: a handler may need a lock that the code it interrupts holds.
+        # Before the first thread, which would otherwise be given the signal.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         understudy = embedded.open_standin(name, port)
         with serve(understudy, port) as server:
             self.stdout.write(f"The {name} stand-in is at {server.url}/ (Ctrl-C stops it)")
-            stopped.wait()
+            self.stdout.flush()
+            signal.sigwait(STOPS)
         understudy.close()
