@@ -53,13 +53,10 @@ def limited(limit: Limit) -> Callable[[View], View]:
         def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
             wait = limit.spend(who(request)) if request.method == "POST" else 0
             if wait:
-                return render(
-                    request,
-                    "429.html",
-                    {"wait_seconds": wait, "wait_minutes": -(-wait // 60)},
-                    status=429,
-                    headers={"Retry-After": str(wait)},
-                )
+                context = {"wait_seconds": wait, "wait_minutes": -(-wait // 60)}
+                answer = render(request, "429.html", context, status=429)
+                answer["Retry-After"] = str(wait)
+                return answer
             return view(request, *args, **kwargs)
 
         return guarded

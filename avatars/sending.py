@@ -13,6 +13,7 @@ import base64
 import logging
 import random
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -142,7 +143,7 @@ def write_order(
     """The order and the two secrets in it (doorbell, face link). Seed and track_id are fresh, so
     that no two bodies are equal: equal ones meet the service's repeat filter.
     """
-    words = {
+    words: dict[str, Any] = {
         "prompt": avatar_request.prompt,
         "avoid": avatar_request.avoid,
         "style": avatar_request.style,
@@ -227,9 +228,8 @@ def accept(
     first_look = now + timedelta(seconds=min(longest, max(shortest, eta)))
     try:
         with transaction.atomic():
-            if not avatar_request.move(
-                State.GENERATING, due_at=min(first_look, avatar_request.deadline_at)
-            ):
+            due_at = avatar_request.by_deadline(first_look)
+            if not avatar_request.move(State.GENERATING, due_at=due_at):
                 return
             Attempt.objects.filter(pk=attempt.pk).update(
                 provider_job_id=job_id, eta=eta, accepted_at=now
@@ -354,8 +354,7 @@ def doubt(avatar_request: AvatarRequest, attempt: Attempt, now: datetime) -> Non
     if attempt.provider_job_id:
         accept(avatar_request, attempt, attempt.provider_job_id, 0.0, now)
         return
-    until = min(now + DOUBT_PERIOD, avatar_request.deadline_at or now + DOUBT_PERIOD)
-    avatar_request.move(State.UNCERTAIN, due_at=until)
+    avatar_request.move(State.UNCERTAIN, due_at=avatar_request.by_deadline(now + DOUBT_PERIOD))
 
 
 def settle(avatar_request: AvatarRequest) -> None:

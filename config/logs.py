@@ -10,6 +10,8 @@ import re
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.html import conditional_escape
+from django.utils.safestring import SafeString
 from django.views.debug import ExceptionReporter
 
 MASKS = (
@@ -66,8 +68,9 @@ class JsonFormatter(logging.Formatter):
 class MaskedReporter(ExceptionReporter):
     """Mails to staff about errors hold no frames, cookies or fields: only what went wrong where."""
 
-    def get_traceback_text(self) -> str:
-        return mask(f"{self.exc_type}: {self.exc_value}\n(see the log for the traceback)")
+    def get_traceback_text(self) -> SafeString:
+        said = mask(f"{self.exc_type}: {self.exc_value}\n(see the log for the traceback)")
+        return conditional_escape(said)
 
-    def get_traceback_html(self) -> str:
+    def get_traceback_html(self) -> SafeString:
         return self.get_traceback_text()

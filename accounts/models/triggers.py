@@ -17,7 +17,8 @@ def refuse_updates(
     """
     vendor = connections[using].vendor
     differs = "IS DISTINCT FROM" if vendor == "postgresql" else "IS NOT"
-    columns = [model._meta.get_field(field).column for field in fields]
+    column_of = {field.name: field.column for field in model._meta.concrete_fields}
+    columns = [column_of[field] for field in fields]
     changed = " OR ".join(f'OLD."{column}" {differs} NEW."{column}"' for column in columns)
     condition = f"({changed}) AND ({when})" if when else changed
     install(using, model, name=name, event="UPDATE", condition=condition)

@@ -241,6 +241,12 @@ class AvatarRequest(models.Model):
             setattr(self, name, value)
         return True
 
+    def by_deadline(self, moment: datetime) -> datetime:
+        """That moment, or the promised one if it comes first: nothing open is met later."""
+        if not self.is_open() or self.deadline_at is None:
+            return moment
+        return min(moment, self.deadline_at)
+
     def claim(self, now: datetime) -> bool:
         """Take this due row for the length of its lease. One statement: one winner."""
         due_at = now + LEASES[State(self.state)]
@@ -265,9 +271,7 @@ class AvatarRequest(models.Model):
 
     def wait(self, until: datetime, **fields: Any) -> bool:  # noqa: ANN401 - any column of this row
         """Stay in this state and be looked at again then, at the latest at the deadline."""
-        if self.is_open() and self.deadline_at is not None:
-            until = min(until, self.deadline_at)
-        fields = {"due_at": until, **fields}
+        fields = {"due_at": self.by_deadline(until), **fields}
         return bool(self._mine().update(**fields)) and self._changed(fields)
 
     def wait_no_more(self) -> bool:

@@ -17,6 +17,10 @@ from avatars.models.files import StoredFile
 TRASH_PERIOD = timedelta(days=30)
 
 
+class Purged(Exception):
+    """The picture's objects are gone for good; only its row is left."""
+
+
 class AvatarQuerySet(models.QuerySet["Avatar"]):
     def shown(self) -> "AvatarQuerySet":
         """Neither in the trash nor purged nor taken down."""
@@ -72,6 +76,20 @@ class Avatar(models.Model):
 
     def __str__(self) -> str:
         return self.alt
+
+    @property
+    def master_key(self) -> str:
+        """The object of the picture as made. Raises Purged."""
+        if self.file is None:
+            raise Purged
+        return self.file.key
+
+    @property
+    def thumb_key(self) -> str:
+        """The object of the tile. Raises Purged."""
+        if self.thumb is None:
+            raise Purged
+        return self.thumb.key
 
     def set_favourite(self, *, favourite: bool) -> None:
         Avatar.objects.filter(pk=self.pk).update(favourite=favourite)

@@ -48,7 +48,7 @@ def pace(style: str, quality: str) -> Pace:
         .order_by("-pk")
         .values_list("sent_at", "request__ended_at")[:SAMPLES]
     )
-    seconds = sorted((ended - sent).total_seconds() for sent, ended in finished)
+    seconds = sorted((ended - sent).total_seconds() for sent, ended in finished if sent and ended)
     if len(seconds) < ENOUGH_SAMPLES:
         unknown = UNKNOWN_SECONDS
         return Pace(known=False, p50=unknown, p80=unknown, p90=unknown, p95=unknown)

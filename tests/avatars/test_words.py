@@ -18,8 +18,8 @@ from avatars.models import Pace, Quality, Reason, State, Style
 from avatars.models.avatar_requests import PROMPT_LIMIT
 from tests import factories
 
-KNOWN = Pace(True, 20.0, 24.0, 30.0, 41.0)
-UNKNOWN = Pace(False, 60.0, 60.0, 60.0, 60.0)
+KNOWN = Pace(known=True, p50=20.0, p80=24.0, p90=30.0, p95=41.0)
+UNKNOWN = Pace(known=False, p50=60.0, p80=60.0, p90=60.0, p95=60.0)
 
 
 def verdict(*warnings: str, blocks: str | None = None, faces: int = 1) -> Verdict:

@@ -48,7 +48,7 @@ class Command(BaseCommand):
             self.follow(avatar_request)
         avatar = avatar_request.avatars.select_related("file", "request").get()
         path = out or Path(avatar.download_name("webp"))
-        content = imaging.download_as(storage.read(avatar.file.key), FORMS[path.suffix.lower()])
+        content = imaging.download_as(storage.read(avatar.master_key), FORMS[path.suffix.lower()])
         path.write_bytes(content)
         user.wallet.refresh_from_db()
         facts = {

@@ -1,0 +1,302 @@
+"""The staff's lists and pages: who gets in, that nothing is written but limits and roles, that the
+policy holds, and that no picture shows.
+
+Knows the factories and the admin's own addresses.
+"""
+
+import re
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, Permission
+from django.urls import reverse
+
+from accounts.models import Consent, Quota, Transfer, User, Wallet
+from avatars.models import (
+    Attempt,
+    Avatar,
+    AvatarRequest,
+    Breaker,
+    FacePhoto,
+    Heartbeat,
+    State,
+    StoredFile,
+)
+from avatars.models.attempts import Service
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+READ_ONLY = (
+    Wallet,
+    Transfer,
+    Consent,
+    FacePhoto,
+    AvatarRequest,
+    Attempt,
+    Avatar,
+    StoredFile,
+    Breaker,
+    Heartbeat,
+)
+FORBIDDEN = {
+    "a style element": r"<style",
+    "a style attribute": r"<[^>]+\sstyle\s*=",
+    "an inline script": r"<script(?![^>]*\bsrc=)",
+    "an event attribute": r"<[^>]+\son[a-z]+\s*=",
+    "a script address": r"javascript:",
+}
+
+
+@pytest.fixture
+def rows(ada, ben) -> None:
+    """One of everything, of two people."""
+    for person in (ada, ben):
+        wish = factories.create_request_in(State.GENERATING, person, prompt="pirate")
+        wish.attempts.update(outputs=[["https://provider.example/secret.png"]])
+        factories.create_avatar(person)
+    Breaker.of(Service.FACE_GEN)
+    Heartbeat.objects.create(name="sweep", seen_at=ada.date_joined)
+
+
+@pytest.fixture
+def mos(client, mo, rows):
+    client.force_login(mo)
+    return client
+
+
+def name_of(model) -> str:
+    return f"admin:{model._meta.app_label}_{model._meta.model_name}"
+
+
+def lists() -> list[str]:
+    return [
+        "/admin/",
+        "/admin/accounts/",
+        "/admin/avatars/",
+        *(reverse(f"{name_of(model)}_changelist") for model in admin.site._registry),
+    ]
+
+
+def pages() -> list[str]:
+    """A page of each kind of row, and the forms beside them."""
+    found = []
+    for model in admin.site._registry:
+        row = model._default_manager.first()
+        if row is not None:
+            found += [
+                reverse(f"{name_of(model)}_change", args=[row.pk]),
+                reverse(f"{name_of(model)}_history", args=[row.pk]),
+            ]
+    person = User.objects.earliest("pk").pk
+    return [*found, reverse("give_credits", args=[person]), reverse("admin:auth_group_add")]
+
+
+# ── The way in ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_way_in_is_the_site_s_own(client):
+    first = client.get("/admin/accounts/user/?q=ada")
+    assert first.status_code == 302
+    second = client.get(first["Location"])
+    assert second["Location"].startswith("/accounts/login/?next=")
+    assert "admin%2Faccounts%2Fuser" in second["Location"]
+
+
+def test_the_admin_s_own_form_signs_nobody_in(client, mo):
+    response = client.post(
+        "/admin/login/", {"username": mo.email, "password": "correct horse battery"}
+    )
+    assert response["Location"].startswith("/accounts/login/")
+    assert "sessionid" not in response.cookies
+
+
+def test_somebody_who_is_not_staff_reads_that_it_is_for_staff(client, ada):
+    client.force_login(ada)
+    response = client.get("/admin/", follow=True)
+    assert response.status_code == 403
+    assert "This page is for staff." in response.text
+
+
+def test_staff_without_rights_see_no_rows(client, rows):
+    client.force_login(factories.create_user(is_staff=True))
+    assert "You don’t have permission to view or edit anything." in client.get("/admin/").text
+    for model in READ_ONLY:
+        assert client.get(reverse(f"{name_of(model)}_changelist")).status_code == 403
+
+
+def test_sign_in_services_and_addresses_have_no_forms_here():
+    labels = {model._meta.label for model in admin.site._registry}
+    assert not {label for label in labels if label.startswith(("account.", "socialaccount."))}
+
+
+# ── Nothing is written ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("model", READ_ONLY, ids=lambda model: model.__name__)
+def test_even_a_superuser_can_only_look(mos, model):
+    row = model._default_manager.first()
+    before = list(model._default_manager.order_by("pk").values())
+    change = reverse(f"{name_of(model)}_change", args=[row.pk])
+    assert mos.get(change).status_code == 200
+    assert not re.findall(r'name="(?!csrf|_popup)\w+"', mos.get(change).text.split("<main")[1])
+    assert mos.post(change, {"state": "ready", "available": 999}).status_code == 403
+    assert mos.get(reverse(f"{name_of(model)}_add")).status_code == 403
+    assert mos.post(reverse(f"{name_of(model)}_delete", args=[row.pk])).status_code == 403
+    everything = {"action": "delete_selected", "_selected_action": [row.pk]}
+    mos.post(reverse(f"{name_of(model)}_changelist"), everything)
+    assert list(model._default_manager.order_by("pk").values()) == before
+
+
+def save_person(client, person: User, **changes):
+    quota = person.quota
+    form = {
+        "quota-TOTAL_FORMS": 1,
+        "quota-INITIAL_FORMS": 1,
+        "quota-0-id": quota.pk,
+        "quota-0-user": person.pk,
+        "quota-0-max_open": quota.max_open,
+        "quota-0-max_per_day": quota.max_per_day,
+        "quota-0-monthly_free": quota.monthly_free,
+        "quota-0-note": quota.note,
+        **changes,
+    }
+    return client.post(reverse("admin:accounts_user_change", args=[person.pk]), form)
+
+
+def test_limits_change_with_a_note_and_nothing_else_moves(mos, ada, ben):
+    before = User.objects.filter(pk=ada.pk).values().get()
+    response = save_person(
+        mos,
+        ada,
+        **{
+            "quota-0-max_open": 20,
+            "quota-0-note": "Workshop on Friday",
+            "email": "evil@example.org",
+            "available": 999,
+            "verified_at": "",
+            "is_superuser": "on",
+        },
+    )
+    assert response.status_code == 302
+    quota = Quota.objects.get(user=ada)
+    assert (quota.max_open, quota.note) == (20, "Workshop on Friday")
+    assert User.objects.filter(pk=ada.pk).values().get() == before
+    assert Quota.objects.get(user=ben).max_open == 10
+
+
+def test_limits_do_not_change_without_saying_why(mos, ada):
+    response = save_person(mos, ada, **{"quota-0-max_open": 20})
+    assert response.status_code == 200
+    assert "Say here why the limits change." in response.text
+    assert Quota.objects.get(user=ada).max_open == 10
+
+
+def test_an_old_note_is_no_reason_for_a_new_change(mos, ada):
+    Quota.objects.filter(user=ada).update(note="Workshop on Friday")
+    ada.quota.note = "Workshop on Friday"
+    save_person(mos, ada, **{"quota-0-max_open": 20})
+    assert Quota.objects.get(user=ada).max_open == 10
+
+
+def test_a_superuser_appoints_staff(mos, ada):
+    group = Group.objects.create(name="support")
+    save_person(mos, ada, is_staff="on", groups=[group.pk])
+    ada.refresh_from_db()
+    assert (ada.is_staff, list(ada.groups.all())) == (True, [group])
+
+
+def test_staff_who_may_change_limits_cannot_appoint_anybody(client, rows, ada):
+    group = Group.objects.create(name="support")
+    lead = factories.create_user(is_staff=True)
+    rights = ["change_user", "view_user", "change_quota", "view_quota"]
+    lead.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    client.force_login(lead)
+    changes = {"quota-0-max_open": 20, "quota-0-note": "Workshop"}
+    save_person(client, ada, is_staff="on", groups=[group.pk], **changes)
+    ada.refresh_from_db()
+    assert (ada.is_staff, ada.groups.count(), ada.quota.max_open) == (False, 0, 20)
+
+
+def test_nobody_is_made_or_deleted_here(mos, ada):
+    assert mos.get(reverse("admin:accounts_user_add")).status_code == 403
+    assert mos.post(reverse("admin:accounts_user_delete", args=[ada.pk])).status_code == 403
+    assert User.objects.filter(pk=ada.pk).exists()
+
+
+# ── What is shown ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_person_is_found_by_address_with_their_pockets(mos, ada, ben):
+    text = mos.get("/admin/accounts/user/?q=ada@").text
+    assert "ada@example.org" in text
+    assert "ben@example.org" not in text
+    assert '<td class="field-reserved">1</td>' in text
+
+
+def test_a_persons_page_leads_to_all_of_theirs(mos, ada):
+    text = mos.get(reverse("admin:accounts_user_change", args=[ada.pk])).text
+    assert f'href="/admin/people/{ada.pk}/credits/"' in text
+    assert f'/admin/accounts/transfer/?q=ada%40example.org">{ada.wallet.transfers.count()}<' in text
+    assert f'/admin/avatars/facephoto/?q=ada%40example.org">{ada.photos.count()}<' in text
+    found = mos.get("/admin/accounts/transfer/?q=ada%40example.org").text
+    assert "ben@example.org" not in found
+
+
+def test_requests_are_found_by_their_number_and_the_engines_state(mos, ada):
+    wish = ada.requests.get(state=State.GENERATING)
+    text = mos.get(f"/admin/avatars/avatarrequest/?q={wish.public_id}&state=generating").text
+    assert str(wish.public_id) in text
+    assert '<td class="field-stands_at">generating</td>' in text
+    assert "1 avatar request" in text
+
+
+def test_no_list_shows_a_picture_and_no_page_a_face_or_a_secret(mos, ada):
+    for address in lists():
+        assert "/m/signed/" not in mos.get(address).text
+    for address in pages():
+        if "/avatars/avatar/" not in address:
+            text = mos.get(address).text
+            assert "/m/signed/" not in text
+            assert "provider.example" not in text
+            assert (
+                not re.search(r"\b[0-9a-f]{64}\b", text)
+                or "/facephoto/" in address
+                or ("/storedfile/" in address or "/consent/" in address)
+            )
+
+
+def test_an_avatars_page_shows_it_blurred(mos, ada):
+    avatar = ada.avatars.get()
+    text = mos.get(reverse("admin:avatars_avatar_change", args=[avatar.pk])).text
+    assert text.count("/m/signed/") == 1
+    assert '<img class="p-blurred" src="/m/signed/' in text
+    assert "css/keep.css" in text
+
+
+# ── The policy ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_page_keeps_the_strict_policy(mos):
+    for address in [*lists(), *pages()]:
+        response = mos.get(address)
+        assert response.status_code == 200, address
+        assert "unsafe" not in response["Content-Security-Policy"], address
+        found = [what for what, pattern in FORBIDDEN.items() if re.search(pattern, response.text)]
+        assert not found, f"{address}: {found}"
+
+
+def test_signing_out_and_the_password_go_through_the_site(mos):
+    text = mos.get("/admin/").text
+    assert 'action="/accounts/logout/"' in text
+    assert 'href="/accounts/password/change/"' in text
+    assert "/admin/logout/" not in text
+
+
+@pytest.mark.parametrize("model", [User, Transfer, AvatarRequest, Avatar])
+def test_a_list_costs_the_same_however_long(mos, ada, model, django_assert_max_num_queries):
+    for _number in range(5):
+        factories.create_avatar(ada)
+        factories.create_user()
+    with django_assert_max_num_queries(12):
+        mos.get(reverse(f"{name_of(model)}_changelist"))
