@@ -38,7 +38,7 @@ def give_credits(request: HttpRequest, pk: int) -> HttpResponse:
     form = GiftForm(asked, limit=limit, initial={"number": uuid.uuid4()})
     is_valid = form.is_valid()
     if is_valid and "confirmed" in request.POST:
-        return give(request, person, form)
+        return give(request, person, form, actor=request.user)
     context = {
         **admin.site.each_context(request),
         "title": _("Give credits"),
@@ -54,13 +54,13 @@ def give_credits(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "accounts/give_credits.html", context, status=status)
 
 
-def give(request: HttpRequest, person: User, form: GiftForm) -> HttpResponse:
+def give(request: HttpRequest, person: User, form: GiftForm, *, actor: User) -> HttpResponse:
     amount = form.cleaned_data["amount"]
     try:
         gifts.give(
             person,
             amount,
-            actor=request.user,
+            actor=actor,
             reason=form.cleaned_data["reason"],
             number=str(form.cleaned_data["number"]),
         )

@@ -3,6 +3,7 @@
 Knows the nouns. What an avatar costs is not known here: templates ask for it.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -22,7 +23,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.forms import AppearanceForm
-from accounts.models import Kind, Pocket, Quota, Transfer, Wallet
+from accounts.models import Kind, Pocket, Quota, Transfer, User, Wallet
 from accounts.models.wallets import GIFTS
 
 HISTORY_PAGE = 50
@@ -61,32 +62,49 @@ def pricing(request: HttpRequest) -> HttpResponse:
 # ── Credits ─────────────────────────────────────────────────────────────────────────────────────
 
 
+class PersonRequest(HttpRequest):
+    """A request as a guarded view sees it: somebody is signed in."""
+
+    user: User
+
+
+@dataclass(frozen=True)
+class Movement:
+    """A transfer with its place in the person's history (1 for the first) and the balance after
+    it, in credits; a negative one is owed.
+    """
+
+    transfer: Transfer
+    number: int
+    balance: int
+
+
 @login_required
 @require_safe
-def credits_page(request: HttpRequest) -> HttpResponse:
+def credits_page(request: PersonRequest) -> HttpResponse:
     """The balance, the limits, and every movement that led to it."""
     user = request.user
     show = request.GET.get("show", "")
     if show not in FILTERS:
         raise Http404
-    transfers = history(user.wallet, FILTERS[show][1], before_number(request))
-    shown = transfers[:HISTORY_PAGE]
-    more = {"show": show, "before": shown[-1].number} if len(transfers) > HISTORY_PAGE else {}
+    movements = history(user.wallet, FILTERS[show][1], before_number(request))
+    shown = movements[:HISTORY_PAGE]
+    has_more = len(movements) > HISTORY_PAGE
     context = {
         "wallet": user.wallet,
         "quota": user.quota,
         "next_top_up": next_top_up(user.quota, timezone.now()),
         "filters": filter_links(show),
         "filtered": show,
-        "rows": [history_row(transfer) for transfer in shown],
-        "next": page_address(**more) if more else "",
+        "rows": [history_row(movement) for movement in shown],
+        "next": page_address(show=show, before=shown[-1].number) if has_more else "",
     }
     with timezone.override(user.zone()):
         return render(request, "accounts/credits.html", context)
 
 
 def before_number(request: HttpRequest) -> int | None:
-    """Where the page begins: a movement's place in the person's own history, 1 for the first."""
+    """The movement before which the page begins; None for the newest page."""
     asked = request.GET.get("before")
     if asked is None:
         return None
@@ -95,9 +113,9 @@ def before_number(request: HttpRequest) -> int | None:
     return int(asked)
 
 
-def history(wallet: Wallet, kinds: frozenset[Kind], before: int | None) -> list[Transfer]:
-    """The next movements, newest first, one more than a page holds. Each with its `number` and
-    the `balance` after it (credits; negative: owed), added up from the first movement on.
+def history(wallet: Wallet, kinds: frozenset[Kind], before: int | None) -> list[Movement]:
+    """The next movements, newest first, one more than a page holds; balances added up from the
+    very first movement on.
     """
     change = Case(
         When(source__in=SPENDABLE, then=-F("amount")),
@@ -114,22 +132,24 @@ def history(wallet: Wallet, kinds: frozenset[Kind], before: int | None) -> list[
         # There is no number 0: naming it keeps this condition outside of the sum, which must
         # run over all movements whatever is shown of them.
         transfers = transfers.filter(Q(kind__in=sorted(kinds)) | Q(number=0))
-    return list(transfers.history()[: HISTORY_PAGE + 1])
+    rows: list[Any] = list(transfers.history()[: HISTORY_PAGE + 1])
+    return [Movement(row, row.number, row.balance) for row in rows]
 
 
-def history_row(transfer: Transfer) -> dict[str, Any]:
+def history_row(movement: Movement) -> dict[str, Any]:
     """One movement in words and figures."""
+    transfer = movement.transfer
     kind = Kind(transfer.kind)
     request_id = transfer.reference.partition(":")[2]
     return {
         "created_at": transfer.created_at,
-        "number": transfer.number,
+        "number": movement.number,
         "word": kind.label,
         "note": transfer.note or EXPLAINED.get(kind, ""),
         "amount_text": signed(transfer.spendable_change()),
         "held_text": signed(held_change(transfer)) if kind in OF_AVATARS else "",
-        "balance": transfer.balance,
-        "debt": -transfer.balance,
+        "balance": movement.balance,
+        "debt": -movement.balance,
         "href": reverse("job_receipt", args=[request_id]) if kind in OF_AVATARS else "",
     }
 
@@ -145,7 +165,7 @@ def signed(amount: int) -> str:
     return f"{'+' if amount > 0 else '−' if amount < 0 else '±'}{abs(amount)}"
 
 
-def page_address(**asked: object) -> str:
+def page_address(**asked: str | int) -> str:
     given = {name: value for name, value in asked.items() if value}
     return f"{reverse('credits')}?{urlencode(given)}" if given else reverse("credits")
 

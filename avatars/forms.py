@@ -5,6 +5,7 @@ Knows the nouns, the limits of `imaging`, and words.
 
 import uuid
 from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 from django import forms
 from django.core import signing
@@ -81,7 +82,7 @@ class TextField(forms.CharField):
     """A text of several lines. A line end is one letter, as the browser's own counter has it."""
 
     def to_python(self, value: object) -> str:
-        return super().to_python(value).replace("\r\n", "\n")
+        return (super().to_python(value) or "").replace("\r\n", "\n")
 
 
 class CreateForm(forms.Form):
@@ -110,9 +111,10 @@ class CreateForm(forms.Form):
         super().__init__(data, initial=initial)
         self.user = user
         self.photos = {str(photo.public_id): photo for photo in photos}
-        self.fields["photo"].choices = [(key, key) for key in self.photos]
+        photo = cast("forms.ChoiceField", self.fields["photo"])
+        photo.choices = [(key, key) for key in self.photos]
         too_long = _("This text is too long: %(show_value)d characters, at most %(limit_value)d.")
-        missing = {
+        missing: dict[str, Any] = {
             "photo": _("Choose a photo first."),
             "style": _("Choose a style first."),
             "prompt": words.words_missing(),

@@ -56,6 +56,13 @@ def sweep() -> None:
 
 
 @shared_task
+def take_over() -> None:
+    """The first act of a clone's only engine."""
+    generation.take_over()
+    ring(generation.sweep())
+
+
+@shared_task
 def erase_due() -> None:
     safekeeping.erase_due()
 

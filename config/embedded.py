@@ -24,6 +24,7 @@ from config.standins.stripe import StripeStandIn
 HOST = "127.0.0.1"  # this machine alone: a clone has play money and a printed password
 WORKER = "embedded@localhost"
 SWEEP = "avatars.tasks.sweep"
+TAKE_OVER = "avatars.tasks.take_over"
 THREADS_BESIDE_SLOTS = 3  # sweeps, letters and saving go on while every slot waits
 LOCK_SECONDS = 10  # the process before us gives the lock back within three
 LOCK_POLL_SECONDS = 0.05
@@ -116,7 +117,9 @@ class Engine:
         opened = [(open_standin(name, port), port) for name, port in standins().items()]
         self._standins = [(serve(understudy, port), understudy) for understudy, port in opened]
         self._ready = threading.Event()
-        app.send_task(SWEEP)
+        # The lock says that nobody else is at work here: what a kill left need not wait for the
+        # dead one's lease.
+        app.send_task(TAKE_OVER)
         # Not the `celery worker` program: that takes over signals, logging and streams.
         worker = WorkController(
             app=app,

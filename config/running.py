@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
@@ -21,6 +22,12 @@ from avatars.models import Heartbeat
 FRESH = timedelta(seconds=10)
 START_SECONDS = 60
 STOP_SECONDS = 30
+
+
+def prepare() -> None:
+    """A clone's database is made by whichever command comes first."""
+    if settings.EMBEDDED:
+        call_command("migrate", verbosity=0, interactive=False)
 
 
 def is_running() -> bool:

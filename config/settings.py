@@ -477,7 +477,7 @@ LOGGING = {
         # Development output of these holds whole addresses and SQL with personal data.
         "django.db.backends": {"level": "INFO"},
         "celery": {"level": "WARNING"},
-        "urllib3": {"level": "WARNING"},
+        "urllib3": {"level": "ERROR"},  # at WARNING it names whole addresses
         "botocore": {"level": "WARNING"},
         "PIL": {"level": "INFO"},
     },

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,11 +65,14 @@ def test_up_prints_one_address_and_stops_cleanly_on_ctrl_c(site: Site) -> None:
 def test_a_killed_up_starts_again_where_it_was_and_ends_on_sigterm(site: Site) -> None:
     del site.environment["SITE_PORT"]
     site.start("--port", str(site.port))
+    slow_browser = socket.create_connection((embedded.HOST, site.port))
+    slow_browser.sendall(b"GET /livez HTTP/1.1\r\n")  # and no more: a page under way
     killed = site.process
-    killed.kill()  # the master alone: its child has to notice
+    killed.kill()  # the master alone: its child has to notice, and not to linger
 
     site.start()  # no port named, no pause, and the dead master not even waited for
 
+    slow_browser.close()
     assert (site.folder / "port").read_text() == str(site.port)
     assert killed.wait(STOP_SECONDS) == -signal.SIGKILL
     site.wait_for(lambda: is_held(site), SWEEP_SECONDS)
@@ -89,7 +93,30 @@ def test_a_killed_child_is_replaced_with_its_engine(site: Site) -> None:
 
     site.wait_for(lambda: site.status("/livez") == 200, SWEEP_SECONDS)
     assert is_held(site)
+    assert site.stop() == 0
     assert site.log().count("Likeness is at") == 1
+
+
+def test_ctrl_c_leaves_a_silent_provider_to_the_lease(tmp_path: Path) -> None:
+    site = Site(tmp_path, switches="hang-after=90")
+    site.start()
+    photo = str(ROOT / "tests" / "photos" / "portrait_official.jpg")
+    wish = ["make_avatar", photo, "--style", "anime", "--prompt", "a quiet harbour"]
+    waiting = subprocess.Popen(
+        [sys.executable, str(ROOT / "manage.py"), *wish],
+        env=site.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    sent = "SELECT count(*) FROM avatars_attempt WHERE sent_at IS NOT NULL"
+    try:
+        site.wait_for(lambda: site.rows(sent) == [(1,)], STOP_SECONDS)
+        assert site.stop() == 0
+    finally:
+        waiting.kill()
+        waiting.wait()
+    assert "SIGKILL" not in site.log()
+    assert site.rows("SELECT state FROM avatars_avatarrequest") == [("sending",)]
 
 
 def test_a_closed_terminal_ends_it(site: Site) -> None:
@@ -198,6 +225,7 @@ def test_a_stopped_engine_has_given_back_lock_and_ports(settings, transactional_
     engine.stop()
 
     assert embedded.running() is None
+    assert not {"worker", "Beat"} & {thread.name for thread in threading.enumerate()}
     ports = range(settings.SITE_PORT, settings.SITE_PORT + 3)
     assert all(map(is_free, ports))
 

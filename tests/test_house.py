@@ -76,7 +76,11 @@ def imported(name: str) -> set[str]:
             assert node.level == 0, f"{name}: imports are absolute (rule 3)"
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
-                names.add(whole if whole in MODULES else str(node.module))
+                if whole in MODULES:
+                    names.add(whole)
+                else:
+                    ours = node.module in MODULES
+                    names |= {str(node.module)} if ours else {str(node.module), whole}
     return names
 
 

@@ -4,7 +4,9 @@ Knows pace, generation and words. For pages only: promises are made by `generati
 """
 
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 from django.conf import settings
 from django.core.cache import cache
@@ -23,23 +25,27 @@ PACE_SECONDS = 60
 SLOW_SECONDS = 120
 
 
+Answer = TypeVar("Answer")
+
+
+def remembered(name: str, ask: Callable[[], Answer], seconds: int) -> Answer:
+    """What `ask` said in the last so many seconds, or says now."""
+    return cast("Answer", cache.get_or_set(f"board:{name}", ask, seconds))
+
+
 def is_paused() -> bool:
-    return cache.get_or_set(
-        "board:paused", lambda: generation.is_paused(timezone.now()), LINE_SECONDS
-    )
+    return remembered("paused", lambda: generation.is_paused(timezone.now()), LINE_SECONDS)
 
 
 def drawing(style: str, quality: str) -> Pace:
     """Seconds from sending to a stored picture."""
-    return cache.get_or_set(
-        f"board:pace:{style}:{quality}", lambda: pace(style, quality), PACE_SECONDS
-    )
+    return remembered(f"pace:{style}:{quality}", lambda: pace(style, quality), PACE_SECONDS)
 
 
 def expected(style: str, quality: str) -> float:
     """Seconds of waiting and drawing for somebody who joined the line now."""
-    return cache.get_or_set(
-        f"board:expected:{style}:{quality}",
+    return remembered(
+        f"expected:{style}:{quality}",
         lambda: generation.expected_seconds(style, quality, timezone.now()),
         LINE_SECONDS,
     )
@@ -52,7 +58,7 @@ def expected_words(style: str, quality: str) -> str:
 
 def waiting() -> int:
     """How many stand in line, counted to one past PLACES_COUNTED."""
-    return cache.get_or_set("board:waiting", line_length, LINE_SECONDS)
+    return remembered("waiting", line_length, LINE_SECONDS)
 
 
 def wait(place: int, seconds_each: float) -> float:
@@ -63,7 +69,7 @@ def wait(place: int, seconds_each: float) -> float:
             return 0.0
         return wait_seconds(place, seconds_each, timezone.now())
 
-    return cache.get_or_set(f"board:wait:{place}:{seconds_each:.1f}", ask, LINE_SECONDS)
+    return remembered(f"wait:{place}:{seconds_each:.1f}", ask, LINE_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ class Recent:
 
 
 def recent() -> Recent:
-    return cache.get_or_set("board:recent", measure, PACE_SECONDS)
+    return remembered("recent", measure, PACE_SECONDS)
 
 
 def measure() -> Recent:
@@ -88,7 +94,7 @@ def measure() -> Recent:
         .order_by("-pk")
         .values_list("sent_at", "request__ended_at")[:SAMPLES]
     )
-    seconds = [(ended - sent).total_seconds() for sent, ended in finished]
+    seconds = [(ended - sent).total_seconds() for sent, ended in finished if sent and ended]
     if len(seconds) < ENOUGH_SAMPLES:
         return Recent(None, None)
     return Recent(

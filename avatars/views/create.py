@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import F, Q
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -16,32 +16,37 @@ from django.utils.translation import gettext as _
 
 from accounts.limits import Limit, who
 from accounts.models import NotEnoughCredits, User
-from avatars import generation, scenes, storage, tasks, words
+from avatars import generation, scenes, tasks, words
 from avatars.forms import CreateForm, new_number
 from avatars.models import AvatarRequest, FacePhoto, Keep, Quality, Style
 from avatars.models.pace import promise
 from avatars.views import board
 from avatars.views.drafts import FIRST_DRAFT, KEPT_ID_LETTERS, Draft
-from avatars.views.guards import signed_in
+from avatars.views.guards import PersonRequest, signed_in
 from avatars.views.pages import style_choices
-from avatars.views.photos import own_photo, thumb_size
+from avatars.views.photos import link_to, own_photo, thumb_size
 
 MAKING = Limit("making", 10, 60)
 WELCOMED = "welcomed"
 PHOTOS_SHOWN = 8
 PHOTOS_READ = 200  # a person's photos go after 30 days at the latest; nobody has more in use
 
-STATUS_OF: dict[type[generation.SubmitRefused], int] = {
+STATUS_OF: dict[type[Exception], int] = {
     generation.WordsRefused: 422,
     generation.WordsMissing: 422,
     generation.PhotoGone: 422,
     generation.TooManyOpen: 429,
     generation.TooManyToday: 429,
 }
+FIELD_OF: dict[type[Exception], str] = {
+    generation.WordsRefused: "prompt",
+    generation.WordsMissing: "prompt",
+    generation.PhotoGone: "photo",
+}
 CONFLICT = 409  # nothing wrong with the form: prices, credits, consent or the line have moved
 
 
-def create(request: HttpRequest) -> HttpResponse:
+def create(request: PersonRequest) -> HttpResponse:
     """The draft is kept before anybody asks who is there: a session may have ended meanwhile."""
     if request.method == "POST":
         Draft.from_form(request.POST).keep(request.session)
@@ -49,7 +54,7 @@ def create(request: HttpRequest) -> HttpResponse:
 
 
 @signed_in
-def make(request: HttpRequest) -> HttpResponse:
+def make(request: PersonRequest) -> HttpResponse:
     """GET fills the form in; POST makes an avatar, or is a small step of the form itself."""
     photos = saved_photos(request.user)
     if request.method != "POST":
@@ -68,7 +73,7 @@ def saved_photos(user: User) -> list[FacePhoto]:
     return list(present.order_by(F("last_used_at").desc(nulls_last=True), "-pk")[:PHOTOS_READ])
 
 
-def prefilled(request: HttpRequest) -> Draft:
+def prefilled(request: PersonRequest) -> Draft:
     """The kept draft, changed by what the address asks for."""
     draft = Draft.of(request.session) or FIRST_DRAFT
     asked = request.GET
@@ -98,7 +103,7 @@ def earlier_request(user: User, public_id: str) -> AvatarRequest:
     return found
 
 
-def gone_photo(request: HttpRequest, photos: list[FacePhoto]) -> str:
+def gone_photo(request: PersonRequest, photos: list[FacePhoto]) -> str:
     """A sentence when the address names a photo that is gone; 404 when it was never theirs."""
     named = request.GET.get("photo")
     if named is None or named in {str(photo.public_id) for photo in photos}:
@@ -110,7 +115,7 @@ def gone_photo(request: HttpRequest, photos: list[FacePhoto]) -> str:
 # ── Small steps of the form, without a script ───────────────────────────────────────────────────
 
 
-def go(request: HttpRequest, step: str, draft: Draft, photos: list[FacePhoto]) -> HttpResponse:
+def go(request: PersonRequest, step: str, draft: Draft, photos: list[FacePhoto]) -> HttpResponse:
     """A button of the form that spends nothing: to the photo, a preset, another quality."""
     name, _colon, value = step.partition(":")
     if name == "photo":
@@ -128,7 +133,7 @@ def go(request: HttpRequest, step: str, draft: Draft, photos: list[FacePhoto]) -
 # ── Submit ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def submit(request: HttpRequest, draft: Draft, photos: list[FacePhoto]) -> HttpResponse:
+def submit(request: PersonRequest, draft: Draft, photos: list[FacePhoto]) -> HttpResponse:
     if wait := MAKING.spend(who(request)):
         number = request.POST.get("number", "")
         sentence = words.too_fast(wait)
@@ -160,7 +165,7 @@ def submit(request: HttpRequest, draft: Draft, photos: list[FacePhoto]) -> HttpR
 
 
 def refusal(
-    request: HttpRequest,
+    request: PersonRequest,
     draft: Draft,
     form: CreateForm,
     error: generation.SubmitRefused | NotEnoughCredits,
@@ -168,11 +173,7 @@ def refusal(
     """The same page with everything kept, and the sentence where it belongs."""
     sentence = words.refusal(error, Quality(draft.quality))
     photos = saved_photos(request.user)  # one of them may just have gone
-    field = {
-        generation.WordsRefused: "prompt",
-        generation.WordsMissing: "prompt",
-        generation.PhotoGone: "photo",
-    }.get(type(error))
+    field = FIELD_OF.get(type(error))
     if field:
         form.add_error(field, sentence)
     return page(
@@ -203,7 +204,7 @@ def way_out(error: generation.SubmitRefused | NotEnoughCredits) -> tuple[str, st
 
 
 def page(
-    request: HttpRequest,
+    request: PersonRequest,
     draft: Draft,
     photos: list[FacePhoto],
     *,
@@ -251,7 +252,7 @@ def photo_choice(photo: FacePhoto, *, selected: bool) -> dict[str, Any]:
     width, height = thumb_size(photo)
     return {
         "value": str(photo.public_id),
-        "url": storage.link(photo.thumb.key),
+        "url": link_to(photo.thumb),
         "width": width,
         "height": height,
         "deletes_at": None if photo.keep == Keep.READY else photo.delete_at,
@@ -304,7 +305,7 @@ def quality_choice(user: User, quality: Quality, draft: Draft, balance: int) -> 
     }
 
 
-def welcome(request: HttpRequest, photos: list[FacePhoto]) -> dict[str, Any] | None:
+def welcome(request: PersonRequest, photos: list[FacePhoto]) -> dict[str, Any] | None:
     """The strip of the first visit; it goes after the first wish, or when it is closed."""
     if request.session.get(WELCOMED) or not request.user.wallet.spendable:
         return None

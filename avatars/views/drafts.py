@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from django.contrib.sessions.backends.base import SessionBase
 from django.utils import timezone
+from django.utils.functional import Promise
 
 from avatars import scenes
 from avatars.models import AvatarRequest, Quality, Style
@@ -24,8 +25,8 @@ class Draft:
 
     photo: str = ""
     style: str = Style.REALISTIC
-    prompt: str = ""
-    avoid: str = ""
+    prompt: str | Promise = ""
+    avoid: str | Promise = ""
     quality: str = Quality.STANDARD
 
     @classmethod
@@ -35,7 +36,7 @@ class Draft:
 
     @classmethod
     def from_form(cls, data: Mapping[str, str]) -> "Draft":
-        style, quality = data.get("style"), data.get("quality")
+        style, quality = data.get("style", ""), data.get("quality", "")
         return cls(
             photo=data.get("photo", "")[:KEPT_ID_LETTERS],
             style=style if style in Style else Style.REALISTIC,

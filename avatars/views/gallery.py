@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -21,12 +21,13 @@ from django.views.decorators.vary import vary_on_headers
 from avatars import imaging, safekeeping, storage, words
 from avatars.models import Avatar, Quality, Style
 from avatars.models.avatars import TRASH_PERIOD
-from avatars.views.guards import signed_in
+from avatars.views.guards import PersonRequest, signed_in
 from avatars.views.wall import (
     EAGER,
     PAGE,
-    Finding,
+    Search,
     cursor,
+    ends_at,
     own,
     page_of,
     place_of,
@@ -46,29 +47,29 @@ staff = logging.getLogger("likeness.staff")
 @signed_in
 @require_safe
 @vary_on_headers("HX-Request")
-def gallery(request: HttpRequest) -> HttpResponse:
+def gallery(request: PersonRequest) -> HttpResponse:
     """The person's avatars, newest first, and before them what is in the making. htmx asks the
     same address for the next page (`before`) and for what came since the page was opened (`after`).
     """
     if request.htmx and "after" in request.GET:
         return render(request, "avatars/gallery_making.html", making(request))
-    finding, before = Finding.of(request.GET), cursor(request, "before")
-    avatars, more = page_of(finding.among(own(request.user).shown()), request.user, before)
-    context = {
-        "finding": finding,
+    search, before = Search.of(request.GET), cursor(request, "before")
+    avatars, more = page_of(search.among(own(request.user).shown()), request.user, before)
+    context: dict[str, Any] = {
+        "search": search,
         "before": before,
         "tiles": tiles(avatars, eager=0 if before else EAGER),
-        "next": finding.address(before=more) if more else "",
+        "next": search.address(before=more) if more else "",
     }
     if request.htmx:
         # From the second press on the list goes on by itself.
         context["auto"] = "before=" in (request.htmx.current_url or "")
         return render(request, "avatars/gallery_more.html", context)
     if before and not avatars:
-        return redirect(finding.address())
+        return redirect(search.address())
     requests = shown_requests(request.user)
-    context |= {"tray": tray_of(requests), "styles": finding.chips()}
-    if not finding.is_on() and not before:
+    context |= {"tray": tray_of(requests), "styles": search.chips()}
+    if not search.is_on() and not before:
         newest = str(avatars[0].public_id) if avatars else ""
         context |= {"requests": [request_tile(wish) for wish in requests], "newest": newest}
         if not avatars and not requests:
@@ -77,7 +78,7 @@ def gallery(request: HttpRequest) -> HttpResponse:
     return render(request, "avatars/gallery.html", context)
 
 
-def making(request: HttpRequest) -> dict[str, Any]:
+def making(request: PersonRequest) -> dict[str, Any]:
     """What is in the making now, and the avatars that became ready since the page was opened."""
     after = cursor(request, "after")
     avatars = own(request.user).shown()
@@ -93,7 +94,7 @@ def making(request: HttpRequest) -> dict[str, Any]:
 # ── One avatar ──────────────────────────────────────────────────────────────────────────────────
 
 
-def own_avatar(request: HttpRequest, public_id: UUID) -> Avatar:
+def own_avatar(request: PersonRequest, public_id: UUID) -> Avatar:
     """One of this person's avatars that is still there, in the trash or not; else 404."""
     there = own(request.user).filter(hidden=False, file__isnull=False).for_gallery()
     return get_object_or_404(there.select_related("request__photo"), public_id=public_id)
@@ -101,7 +102,7 @@ def own_avatar(request: HttpRequest, public_id: UUID) -> Avatar:
 
 @signed_in
 @require_safe
-def viewer(request: HttpRequest, public_id: UUID) -> HttpResponse:
+def viewer(request: PersonRequest, public_id: UUID) -> HttpResponse:
     avatar = own_avatar(request, public_id)
     neighbours = own(request.user).shown().values_list("public_id", flat=True)
     wish = avatar.request
@@ -115,7 +116,7 @@ def viewer(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "again_cost": words.credits(Quality(wish.quality).cost),
         "previous": neighbours.filter(pk__gt=avatar.pk).order_by("pk").first(),
         "next": neighbours.filter(pk__lt=avatar.pk).order_by("-pk").first(),
-        "ends_at": avatar.trashed_at and avatar.trashed_at + TRASH_PERIOD,
+        "ends_at": ends_at(avatar),
     }
     return render(request, "avatars/viewer.html", context)
 
@@ -129,16 +130,23 @@ FORMS = {
 }
 
 
+def master_of(avatar: Avatar) -> bytes:
+    """The stored picture as it was made. Raises storage.Missing or storage.StorageAway."""
+    if avatar.file is None:
+        raise storage.Missing(str(avatar))
+    return storage.read(avatar.file.key)
+
+
 @signed_in
 @require_safe
-def download(request: HttpRequest, public_id: UUID, form: str) -> HttpResponse:
+def download(request: PersonRequest, public_id: UUID, form: str) -> HttpResponse:
     """The picture as a file with its mark, under a name that says what it is."""
     if form not in FORMS:
         raise Http404
     content_type, suffix = FORMS[form]
     avatar = own_avatar(request, public_id)
     try:
-        content = imaging.download_as(storage.read(avatar.file.key), form)
+        content = imaging.download_as(master_of(avatar), form)
     except storage.StorageAway:
         messages.error(request, _("We can't fetch this picture right now. Nothing is lost."))
         return redirect("avatar", avatar.public_id)
@@ -162,7 +170,7 @@ def download(request: HttpRequest, public_id: UUID, form: str) -> HttpResponse:
 # ── Acts ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def back(request: HttpRequest, otherwise: str, anchor: str = "") -> HttpResponse:
+def back(request: PersonRequest, otherwise: str, anchor: str = "") -> HttpResponse:
     """To the page of ours the press came from."""
     came_from = request.headers.get("Referer", "")
     if not url_has_allowed_host_and_scheme(
@@ -174,7 +182,7 @@ def back(request: HttpRequest, otherwise: str, anchor: str = "") -> HttpResponse
 
 @signed_in
 @require_POST
-def favourite(request: HttpRequest, public_id: UUID) -> HttpResponse:
+def favourite(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Turn the heart; htmx takes the heart alone out of the answer."""
     avatar = own_avatar(request, public_id)
     avatar.favourite = not avatar.favourite
@@ -186,7 +194,7 @@ def favourite(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 @signed_in
 @require_POST
-def delete(request: HttpRequest, public_id: UUID) -> HttpResponse:
+def delete(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Into the trash; the message takes it out again by a form that the gallery carries."""
     avatar = own_avatar(request, public_id)
     if avatar.trash(timezone.now()):
@@ -202,7 +210,7 @@ def delete(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 @signed_in
 @require_POST
-def restore(request: HttpRequest, public_id: UUID) -> HttpResponse:
+def restore(request: PersonRequest, public_id: UUID) -> HttpResponse:
     avatar = own_avatar(request, public_id)
     if avatar.trashed_at is not None and avatar.restore():
         messages.success(request, _("It hangs in your gallery again."))
@@ -211,7 +219,7 @@ def restore(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 @signed_in
 @require_POST
-def purge(request: HttpRequest, public_id: UUID) -> HttpResponse:
+def purge(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Delete for good what is in the trash. Pressed twice, it went once."""
     avatar = get_object_or_404(
         own(request.user).filter(hidden=False, trashed_at__isnull=False), public_id=public_id
@@ -223,12 +231,12 @@ def purge(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 @signed_in
 @require_safe
-def trash(request: HttpRequest) -> HttpResponse:
+def trash(request: PersonRequest) -> HttpResponse:
     avatars, more = page_of(own(request.user).trashed(), request.user, cursor(request, "before"))
     shown = [
         {
             **tile(avatar),
-            "ends_at": avatar.trashed_at + TRASH_PERIOD,
+            "ends_at": ends_at(avatar),
             "restore_url": reverse("avatar_restore", args=[avatar.public_id]),
             "purge_url": reverse("avatar_purge", args=[avatar.public_id]),
         }

@@ -1,6 +1,6 @@
 """The guard of signed-in pages: who asks, and by whose clock the page is written.
 
-Knows Django alone.
+Knows Django and the person.
 """
 
 import functools
@@ -10,8 +10,18 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django_htmx.http import HttpResponseClientRefresh
+from django_htmx.middleware import HtmxDetails
+
+from accounts.models import User
 
 View = Callable[..., HttpResponse]
+
+
+class PersonRequest(HttpRequest):
+    """A request as a guarded view sees it: somebody is signed in."""
+
+    user: User
+    htmx: HtmxDetails
 
 
 def signed_in(view: View) -> View:
@@ -21,7 +31,7 @@ def signed_in(view: View) -> View:
     """
 
     @functools.wraps(view)
-    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+    def guarded(request: PersonRequest, *args: object, **kwargs: object) -> HttpResponse:
         if not request.user.is_authenticated:
             if request.htmx:
                 return HttpResponseClientRefresh()

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Q
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -27,12 +27,12 @@ from avatars import generation, safekeeping, storage, words
 from avatars.face_check import Verdict
 from avatars.forms import ACCEPT, ConsentForm, KeepForm, PhotoForm
 from avatars.imaging import PHOTO_THUMB_BOX, UPLOAD_BYTES, PhotoRefused
-from avatars.models import Attempt, AvatarRequest, FacePhoto, Keep, State
+from avatars.models import Attempt, AvatarRequest, FacePhoto, Keep, State, StoredFile
 from avatars.models.avatar_requests import UNDER_WAY
 from avatars.models.photos import KEEP_FOR
 from avatars.safekeeping import NoClearFace
 from avatars.storage import StorageAway
-from avatars.views.guards import signed_in
+from avatars.views.guards import PersonRequest, signed_in
 
 UPLOADS = Limit("photos", 20, 3600)
 # Uploads pause half a minute when the storage is away (engine.md §7).
@@ -54,10 +54,10 @@ def standing_consent(user: User) -> Consent | None:
 
 
 @signed_in
-def consent(request: HttpRequest) -> HttpResponse:
+def consent(request: PersonRequest) -> HttpResponse:
     """The separate question before the first photo. Asked again when its text changes."""
-    form = ConsentForm(request.POST or None)
-    if request.method != "POST" or not form.is_valid():
+    form = ConsentForm(request.POST if request.method == "POST" else None)
+    if not form.is_valid():
         return consent_page(request, form, status=422 if form.is_bound else 200)
     Consent.objects.get_or_create(
         user=request.user,
@@ -72,7 +72,7 @@ def consent(request: HttpRequest) -> HttpResponse:
     return redirect("create" if request.POST.get("next") == "create" else "face_new")
 
 
-def consent_page(request: HttpRequest, form: ConsentForm, *, status: int = 200) -> HttpResponse:
+def consent_page(request: PersonRequest, form: ConsentForm, *, status: int = 200) -> HttpResponse:
     context = {
         "form": form,
         "text": consent_text(),
@@ -86,7 +86,7 @@ def consent_page(request: HttpRequest, form: ConsentForm, *, status: int = 200) 
 
 @signed_in
 @limited(UPLOADS)
-def new(request: HttpRequest) -> HttpResponse:
+def new(request: PersonRequest) -> HttpResponse:
     """Guidance, the file field, and what we think of the photo. Consent stands before all."""
     if request.method == "GET" and "photo" in request.GET:
         return verdict_page(request, present_photo(request, request.GET["photo"]))
@@ -110,19 +110,16 @@ def new(request: HttpRequest) -> HttpResponse:
     except NoClearFace as refused:
         form.add_error("photo", words.judgement(refused.verdict).sentence)
     except StorageAway:
-        return render(
-            request,
-            "avatars/storage_away.html",
-            {"sentence": words.STORAGE_AWAY},
-            status=503,
-            headers={"Retry-After": str(STORAGE_RETRY_SECONDS)},
-        )
+        context = {"sentence": words.STORAGE_AWAY}
+        away = render(request, "avatars/storage_away.html", context, status=503)
+        away.headers["Retry-After"] = str(STORAGE_RETRY_SECONDS)
+        return away
     else:
         return redirect(verdict_address(photo))
     return upload_page(request, form, status=422)
 
 
-def upload_page(request: HttpRequest, form: PhotoForm, *, status: int = 200) -> HttpResponse:
+def upload_page(request: PersonRequest, form: PhotoForm, *, status: int = 200) -> HttpResponse:
     context = {
         "form": form,
         "accept": ACCEPT,
@@ -137,7 +134,7 @@ def verdict_address(photo: FacePhoto) -> str:
     return f"{reverse('face_new')}?photo={photo.public_id}"
 
 
-def own_photo(request: HttpRequest, public_id: UUID | str) -> FacePhoto:
+def own_photo(request: PersonRequest, public_id: UUID | str) -> FacePhoto:
     """This person's photo, deleted ones too; 404 for anybody else's and for what is no id."""
     photos = FacePhoto.objects.filter(user=request.user).select_related("file", "thumb")
     try:
@@ -146,21 +143,21 @@ def own_photo(request: HttpRequest, public_id: UUID | str) -> FacePhoto:
         raise Http404 from error
 
 
-def present_photo(request: HttpRequest, public_id: UUID | str) -> FacePhoto:
+def present_photo(request: PersonRequest, public_id: UUID | str) -> FacePhoto:
     photo = own_photo(request, public_id)
     if not photo.is_present(timezone.now()):
         raise Http404
     return photo
 
 
-def verdict_page(request: HttpRequest, photo: FacePhoto) -> HttpResponse:
+def verdict_page(request: PersonRequest, photo: FacePhoto) -> HttpResponse:
     """The photo as we keep it, the face we found in it, and one sentence about it."""
     verdict = Verdict.from_dict(photo.verdict)
     box = verdict.box
     context = {
         "photo": photo,
         "picture": {
-            "url": storage.link(photo.file.key),
+            "url": link_to(photo.file),
             "width": photo.width,
             "height": photo.height,
             "alt": _("Your photo"),
@@ -178,7 +175,7 @@ def verdict_page(request: HttpRequest, photo: FacePhoto) -> HttpResponse:
 
 
 @signed_in
-def faces(request: HttpRequest) -> HttpResponse:
+def faces(request: PersonRequest) -> HttpResponse:
     """The photos that are there, newest first, each with its verdict and its clock."""
     photos = (
         FacePhoto.objects.filter(user=request.user)
@@ -187,7 +184,13 @@ def faces(request: HttpRequest) -> HttpResponse:
         .annotate(used=Count("requests", filter=Q(requests__state=State.READY)))
         .order_by("-pk")
     )
-    return render(request, "avatars/faces.html", {"cards": [photo_card(p) for p in photos]})
+    cards = [photo_card(photo, photo.used) for photo in photos]
+    return render(request, "avatars/faces.html", {"cards": cards})
+
+
+def link_to(file: StoredFile | None) -> str:
+    """An address of a stored file, or nothing once it is gone."""
+    return storage.link(file.key) if file else ""
 
 
 def thumb_size(photo: FacePhoto) -> tuple[int, int]:
@@ -196,12 +199,12 @@ def thumb_size(photo: FacePhoto) -> tuple[int, int]:
     return max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
 
 
-def photo_card(photo: FacePhoto) -> dict[str, Any]:
+def photo_card(photo: FacePhoto, used: int) -> dict[str, Any]:
     judged = words.judgement(Verdict.from_dict(photo.verdict))
     width, height = thumb_size(photo)
     return {
         "public_id": photo.public_id,
-        "thumb_url": storage.link(photo.thumb.key),
+        "thumb_url": link_to(photo.thumb),
         "alt": _("Your photo of %(date)s")
         % {"date": formats.date_format(timezone.localtime(photo.created_at), "DATE_FORMAT")},
         "width": width,
@@ -210,13 +213,13 @@ def photo_card(photo: FacePhoto) -> dict[str, Any]:
         "tone": judged.tone,
         "icon": judged.icon,
         "deletes_at": None if photo.keep == Keep.READY else photo.delete_at,
-        "used": photo.used,
+        "used": used,
         "use_href": f"{reverse('create')}?photo={photo.public_id}",
     }
 
 
 @signed_in
-def face(request: HttpRequest, public_id: UUID) -> HttpResponse:
+def face(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Where is my face? One timeline, and a record that stays when the photo is gone."""
     photo = own_photo(request, public_id)
     now = timezone.now()
@@ -224,19 +227,22 @@ def face(request: HttpRequest, public_id: UUID) -> HttpResponse:
     context = {
         "photo": photo,
         "is_there": is_there,
-        "picture": storage.link(photo.thumb.key) if is_there and photo.thumb else "",
+        "picture": link_to(photo.thumb) if is_there else "",
         "size": thumb_size(photo),
         "judgement": words.judgement(Verdict.from_dict(photo.verdict)),
-        "download": storage.link(photo.file.key) if is_there and photo.file else "",
+        "download": link_to(photo.file) if is_there else "",
         "keep_form": KeepForm(initial={"keep": photo.keep}),
         "events": timeline(photo, now),
     }
     return render(request, "avatars/face.html", context)
 
 
+Event = tuple[datetime | None, str, str]  # when, icon, sentence
+
+
 def timeline(photo: FacePhoto, now: datetime) -> list[dict[str, Any]]:
     """What happened to a photo, oldest first, in plain sentences."""
-    events = [
+    events: list[Event] = [
         (photo.created_at, "upload", _("Uploaded from your browser.")),
         (
             photo.created_at,
@@ -250,21 +256,21 @@ def timeline(photo: FacePhoto, now: datetime) -> list[dict[str, Any]]:
         events += visits(attempt)
     if photo.deleted_at:
         events.append((photo.deleted_at, "trash-2", _("Deleted, for good.")))
-    told = [{"at": at, "icon": icon, "text": text} for at, icon, text in events]
+    told = [{"at": at, "icon": icon, "text": text} for at, icon, text in events if at]
     if not photo.deleted_at:
         coming = max(photo.delete_at, now)
         told.append({"at": coming, "icon": "calendar-clock", "text": _("Deletes."), "coming": True})
     return sorted(told, key=lambda event: event["at"])
 
 
-def visits(attempt: Attempt) -> list[tuple[datetime, str, str]]:
+def visits(attempt: Attempt) -> list[Event]:
     """One order that went to the image service, and how the photo travelled."""
     avatar = _("“%(words)s”") % {"words": Truncator(attempt.request.prompt).chars(40)}
     if attempt.face_hash is None:
         sentence = _("Sent to ModelsLab inside the order for %(avatar)s.")
         return [(attempt.sent_at, "external-link", sentence % {"avatar": avatar})]
     sentence = _("Offered to ModelsLab by a private link, for %(avatar)s.")
-    told = [(attempt.sent_at, "external-link", sentence % {"avatar": avatar})]
+    told: list[Event] = [(attempt.sent_at, "external-link", sentence % {"avatar": avatar})]
     if attempt.face_read_at:
         fetched = ngettext(
             "Fetched by that link, once.",
@@ -278,7 +284,7 @@ def visits(attempt: Attempt) -> list[tuple[datetime, str, str]]:
 
 
 @signed_in
-def delete(request: HttpRequest, public_id: UUID) -> HttpResponse:
+def delete(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Asks once, then the photo goes at once and for good."""
     photo = own_photo(request, public_id)
     if request.method == "POST":
@@ -297,7 +303,7 @@ def delete(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 @signed_in
 @require_POST
-def keep(request: HttpRequest, public_id: UUID) -> HttpResponse:
+def keep(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Another retention for a photo that is still there."""
     photo = present_photo(request, public_id)
     form = KeepForm(request.POST)

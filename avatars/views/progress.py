@@ -12,7 +12,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.db.models import Case, F, OuterRef, Subquery, Sum, When
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
@@ -22,13 +22,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts.models import Kind, Pocket, Transfer, User
-from avatars import generation, storage, words
+from avatars import generation, words
 from avatars.models import Avatar, AvatarRequest, State
 from avatars.models.avatar_requests import ENDED, UNDER_WAY
 from avatars.models.pace import place_in_line
 from avatars.views import board
-from avatars.views.guards import signed_in
-from avatars.views.photos import thumb_size
+from avatars.views.guards import PersonRequest, signed_in
+from avatars.views.photos import link_to, thumb_size
 
 # ── The tray ────────────────────────────────────────────────────────────────────────────────────
 
@@ -46,7 +46,7 @@ def digest(shown: object) -> str:
 
 
 @signed_in
-def tray(request: HttpRequest) -> HttpResponse:
+def tray(request: PersonRequest) -> HttpResponse:
     """The one thing all pages ask: 204 while nothing has changed."""
     state = tray_state(request.user)
     if request.GET.get("v") == state["revision"]:
@@ -63,9 +63,14 @@ BAR_LIMIT = 0.95
 LOW_BALANCE = 3
 
 
-def own_request(request: HttpRequest, public_id: UUID) -> AvatarRequest:
-    """This person's request with its money: `balance` is what they could spend right after its
-    last movement (credits), added up from the ledger itself.
+def own_request(request: PersonRequest, public_id: UUID) -> AvatarRequest:
+    own = AvatarRequest.objects.filter(user=request.user).select_related("hold__wallet")
+    return get_object_or_404(own, public_id=public_id)
+
+
+def own_request_and_balance(request: PersonRequest, public_id: UUID) -> tuple[AvatarRequest, int]:
+    """This person's request, and what they could spend right after its last movement (credits),
+    added up from the ledger itself.
     """
     last = Coalesce(OuterRef("resolution_id"), OuterRef("hold_id"))
     so_far = Transfer.objects.filter(wallet=OuterRef("hold__wallet"), pk__lte=last).order_by()
@@ -78,28 +83,32 @@ def own_request(request: HttpRequest, public_id: UUID) -> AvatarRequest:
     )
     balance = so_far.values("wallet").annotate(balance=changed).values("balance")
     own = AvatarRequest.objects.filter(user=request.user)
-    return get_object_or_404(
-        own.select_related("photo__thumb", "hold", "resolution").annotate(
-            balance=Subquery(balance)
-        ),
-        public_id=public_id,
+    found = (
+        own.select_related("photo__thumb", "hold", "resolution")
+        .annotate(balance=Subquery(balance))
+        .filter(public_id=public_id)
+        .first()
     )
+    if found is None:
+        raise Http404
+    return found, max(0, found.balance)
 
 
 @signed_in
-def job(request: HttpRequest, public_id: UUID) -> HttpResponse:
+def job(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """The page of one request, and the part of it that is asked for at every tick.
 
     A poll names what it shows (`v`): the state and a digest of the words. Nothing new → 204; new
     words of the same state → those words; another state → the whole card.
     """
-    avatar_request = own_request(request, public_id)
+    avatar_request, balance = own_request_and_balance(request, public_id)
     if avatar_request.mail_due_at is not None:
         # Whoever sees the ending needs no letter about it.
         AvatarRequest.objects.filter(pk=avatar_request.pk, state__in=sorted(ENDED)).update(
             mail_due_at=None
         )
     shown = card(avatar_request, request.user)
+    shown["receipt"] = receipt_of(avatar_request, balance)
     if not (request.htmx and "v" in request.GET):
         return render(request, "avatars/job.html", shown)
     if request.GET["v"] == shown["version"]:
@@ -122,7 +131,7 @@ def card(avatar_request: AvatarRequest, user: User) -> dict[str, Any]:
         "wish": avatar_request,
         "status": status,
         "wait": wait,
-        "stages": stages(avatar_request, wait),
+        "stages": stages(avatar_request, wait) if is_open else [],
         "title": wait.title or status.word,
         "avatar": avatar,
         "photo": photo_picture(avatar_request),
@@ -131,7 +140,6 @@ def card(avatar_request: AvatarRequest, user: User) -> dict[str, Any]:
         "version": f"{avatar_request.state}.{digest((wait.place, wait.line))}",
         "again": f"{reverse('create')}?from={avatar_request.public_id}",
         "cost": words.credits(avatar_request.cost),
-        "receipt": receipt_of(avatar_request),
         **({} if is_open else ending(avatar_request, user)),
     }
 
@@ -200,22 +208,18 @@ def under_way(avatar_request: AvatarRequest, now: datetime) -> Waiting:
 
 
 def stages(avatar_request: AvatarRequest, wait: Waiting) -> list[dict[str, Any]]:
-    """The road of a request: what is done, where it is, what comes; or where it ended."""
+    """The road of an open request: what is done, where it is, what comes."""
     state = State(avatar_request.state)
-    held = {"label": words.credits_held(avatar_request.cost), "status": "done"}
-    if state in ENDED - {State.READY}:
-        return [held, {"label": words.STATUS[state].word, "status": "bad"}]
     road = [State.QUEUED, State.GENERATING, State.STORING, State.READY]
     if state == State.HELD:
         road.insert(0, State.HELD)
     at = road.index(State.GENERATING if state in (State.SENDING, State.UNCERTAIN) else state)
-    done = at if avatar_request.is_open() else len(road)
     return [
-        held,
+        {"label": words.credits_held(avatar_request.cost), "status": "done"},
         *(
             {
                 "label": words.STATUS[stage].word,
-                "status": "done" if step < done else "now" if step == at else "next",
+                "status": "done" if step < at else "now" if step == at else "next",
                 "note": wait.place if step == at else "",
             }
             for step, stage in enumerate(road)
@@ -228,7 +232,7 @@ def photo_picture(avatar_request: AvatarRequest) -> dict[str, Any] | None:
     if photo is None or photo.thumb is None:
         return None
     width, height = thumb_size(photo)
-    return {"url": storage.link(photo.thumb.key), "width": width, "height": height}
+    return {"url": link_to(photo.thumb), "width": width, "height": height}
 
 
 def first_picture(avatar_request: AvatarRequest) -> dict[str, Any] | None:
@@ -241,10 +245,10 @@ def first_picture(avatar_request: AvatarRequest) -> dict[str, Any] | None:
     )
     if avatar is None:
         return None
-    is_shown = avatar.file is not None and avatar.trashed_at is None and not avatar.hidden
+    is_shown = avatar.trashed_at is None and not avatar.hidden
     return {
         "public_id": avatar.public_id,
-        "url": storage.link(avatar.file.key) if avatar.file and is_shown else "",
+        "url": link_to(avatar.file) if is_shown else "",
         "alt": avatar.alt,
         "width": avatar.width,
         "height": avatar.height,
@@ -276,7 +280,7 @@ def ending(avatar_request: AvatarRequest, user: User) -> dict[str, Any]:
 # ── Receipt ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def receipt_of(avatar_request: AvatarRequest) -> dict[str, Any]:
+def receipt_of(avatar_request: AvatarRequest, balance: int) -> dict[str, Any]:
     """The ledger's own lines about one request; their sum is what it cost."""
     hold, resolution = avatar_request.hold, avatar_request.resolution
     lines = [receipt_line(hold, f"−{hold.amount}")]
@@ -289,7 +293,7 @@ def receipt_of(avatar_request: AvatarRequest) -> dict[str, Any]:
         lines.append(receipt_line(resolution, amount, note))
     return {
         "lines": lines,
-        "balance": words.credits(max(0, avatar_request.balance)),
+        "balance": words.credits(balance),
         "not_charged": is_back,
     }
 
@@ -305,13 +309,13 @@ def receipt_line(transfer: Transfer, amount: str, note: str = "") -> dict[str, A
 
 
 @signed_in
-def receipt(request: HttpRequest, public_id: UUID) -> HttpResponse:
+def receipt(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """What happened to the credits, fit for printing."""
-    avatar_request = own_request(request, public_id)
+    avatar_request, balance = own_request_and_balance(request, public_id)
     context = {
         "wish": avatar_request,
         "status": words.status(avatar_request),
-        "receipt": receipt_of(avatar_request),
+        "receipt": receipt_of(avatar_request, balance),
     }
     return render(request, "avatars/receipt.html", context)
 
@@ -321,7 +325,7 @@ def receipt(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 @signed_in
 @require_POST
-def cancel(request: HttpRequest, public_id: UUID) -> HttpResponse:
+def cancel(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Only while it waits; then its credits are back at once."""
     avatar_request = own_request(request, public_id)
     if generation.cancel(avatar_request):
@@ -333,7 +337,7 @@ def cancel(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 @signed_in
 @require_POST
-def dismiss(request: HttpRequest, public_id: UUID) -> HttpResponse:
+def dismiss(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Take the quiet card of an ended request off the gallery's wall."""
     avatar_request = own_request(request, public_id)
     AvatarRequest.objects.filter(

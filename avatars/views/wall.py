@@ -5,11 +5,12 @@ Knows the nouns, storage and words. Every query starts at the person.
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.http import Http404, HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -18,7 +19,7 @@ from accounts.models import User
 from avatars import storage, words
 from avatars.models import Avatar, AvatarRequest, State, Style
 from avatars.models.avatar_requests import OPEN
-from avatars.models.avatars import AvatarQuerySet
+from avatars.models.avatars import TRASH_PERIOD, AvatarQuerySet
 from avatars.views import progress
 
 PAGE = 24
@@ -31,7 +32,7 @@ SEARCH_WORDS = 6
 
 
 @dataclass(frozen=True)
-class Finding:
+class Search:
     """What somebody looks for, as it stands in the address."""
 
     style: str = ""
@@ -39,7 +40,7 @@ class Finding:
     q: str = ""
 
     @classmethod
-    def of(cls, asked: QueryDict) -> "Finding":
+    def of(cls, asked: QueryDict) -> "Search":
         """Whatever the address asks that makes no sense is as if not asked."""
         style = asked.get("style", "")
         letters = asked.get("q", "").replace("\x00", "")[:SEARCH_LETTERS]
@@ -50,7 +51,7 @@ class Finding:
         )
 
     def is_on(self) -> bool:
-        return self != Finding()
+        return self != Search()
 
     def among(self, avatars: AvatarQuerySet) -> AvatarQuerySet:
         if self.style:
@@ -67,8 +68,10 @@ class Finding:
 
     def chips(self) -> list[dict[str, Any]]:
         """A link for each style and for the favourites: pressed again, it turns itself off."""
-        choices = [("style", style.value, style.label) for style in Style]
-        choices.append(("favourites", "yes", _("Favourites")))
+        choices = [
+            *(("style", style.value, str(style.label)) for style in Style),
+            ("favourites", "yes", _("Favourites")),
+        ]
         return [
             {
                 "label": label,
@@ -103,7 +106,7 @@ def own(user: User) -> AvatarQuerySet:
     return Avatar.objects.filter(user=user)
 
 
-def place_of(user: User, public_id: UUID) -> AvatarQuerySet:
+def place_of(user: User, public_id: UUID) -> QuerySet[Avatar, Any]:
     """Where one of this person's avatars stands in their list; nowhere for anybody else's."""
     return own(user).filter(public_id=public_id).values("pk")[:1]
 
@@ -148,6 +151,11 @@ def request_tile(wish: AvatarRequest) -> dict[str, Any]:
     }
 
 
+def ends_at(avatar: Avatar) -> datetime | None:
+    """When it goes for good, if it is in the trash."""
+    return avatar.trashed_at + TRASH_PERIOD if avatar.trashed_at else None
+
+
 def tiles(avatars: Iterable[Avatar], *, eager: int = 0) -> list[dict[str, Any]]:
     """Avatars as tiles; the first `eager` pictures are fetched at once."""
     return [{**tile(avatar), "eager": number < eager} for number, avatar in enumerate(avatars)]
@@ -158,8 +166,8 @@ def tile(avatar: Avatar) -> dict[str, Any]:
     return {
         "avatar": {
             "public_id": public_id,
-            "thumb_url": storage.link(avatar.thumb.key),
-            "full_url": storage.link(avatar.file.key),
+            "thumb_url": storage.link(avatar.thumb.key) if avatar.thumb else "",
+            "full_url": storage.link(avatar.file.key) if avatar.file else "",
             "alt": avatar.alt,
             "favourite": avatar.favourite,
             "width": avatar.width,

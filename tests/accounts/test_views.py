@@ -215,7 +215,7 @@ def test_an_address_that_cannot_be_is_not_found(adas, query):
     assert adas.get(f"/credits/?{query}").status_code == 404
 
 
-def test_staff_s_reason_is_read_as_they_wrote_it(adas, ada, mo):
+def test_a_reason_of_staff_is_read_as_they_wrote_it(adas, ada, mo):
     gifts.give(ada, 5, actor=mo, reason="Sorry about <b>yesterday</b>", number="1")
     text = adas.get("/credits/").text
     assert "Sorry about &lt;b&gt;yesterday&lt;/b&gt;" in text

@@ -41,6 +41,7 @@ class Command(BaseCommand):
         out: Path | None = options["out"]
         if out is not None and out.suffix.lower() not in FORMS:
             raise CommandError(f"{out}: the file is made as .webp, .jpg or .png.")
+        running.prepare()
         user = self.person(options["user"])
         photo = self.keep(user, options["photo"])
         avatar_request = self.submit(user, photo, options)

@@ -18,6 +18,7 @@ class Command(BaseCommand):
     help = "Make the demo's three people and Ada's gallery; what is there already stays."
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's contract
+        running.prepare()
         ada = demo.people()["ada"]
         with running.engine():
             asked = demo.gallery(ada)

@@ -1,0 +1,92 @@
+"""Words: the one place where codes of the house become sentences for people. An edge.
+
+Pages, letters and tiles say `words.…`; these modules know the nouns and the verbs' errors.
+"""
+
+from avatars.words.endings import (
+    ENDINGS,
+    NO_CREDITS_USED,
+    Step,
+    credits,
+    credits_back,
+    credits_charged,
+    credits_held,
+    next_step,
+    reason_sentence,
+)
+from avatars.words.photos import (
+    BLOCKS,
+    MEGABYTE,
+    PHOTO_GONE,
+    PHOTO_MISSING,
+    PHOTO_REFUSALS,
+    STORAGE_AWAY,
+    WARNINGS,
+    Judgement,
+    judgement,
+    photo_refusal,
+)
+from avatars.words.states import (
+    STATUS,
+    Status,
+    Words,
+    status,
+)
+from avatars.words.waiting import (
+    about,
+    drawing,
+    duration,
+    place,
+    so_far,
+    tab_place,
+    wait_in_line,
+)
+from avatars.words.wishes import (
+    CATEGORIES,
+    FORM_TOO_OLD,
+    not_enough,
+    refusal,
+    too_fast,
+    welcome,
+    words_missing,
+)
+
+__all__ = [
+    "BLOCKS",
+    "CATEGORIES",
+    "ENDINGS",
+    "FORM_TOO_OLD",
+    "MEGABYTE",
+    "NO_CREDITS_USED",
+    "PHOTO_GONE",
+    "PHOTO_MISSING",
+    "PHOTO_REFUSALS",
+    "STATUS",
+    "STORAGE_AWAY",
+    "WARNINGS",
+    "Judgement",
+    "Status",
+    "Step",
+    "Words",
+    "about",
+    "credits",
+    "credits_back",
+    "credits_charged",
+    "credits_held",
+    "drawing",
+    "duration",
+    "judgement",
+    "next_step",
+    "not_enough",
+    "photo_refusal",
+    "place",
+    "reason_sentence",
+    "refusal",
+    "so_far",
+    "status",
+    "tab_place",
+    "too_fast",
+    "wait_in_line",
+    "welcome",
+    "words_missing",
+]
