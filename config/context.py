@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 
 from avatars.views.progress import tray_state
 
@@ -23,5 +24,8 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "SOCIAL_LOGIN": settings.SOCIAL_LOGIN,
         "WELCOME_CREDITS": settings.WELCOME_CREDITS,
         "theme": theme if theme in THEMES else "system",
-        "tray": tray_state(user) if user is not None and user.is_authenticated else None,
+        # Lazy: a page that shows what is in the making itself asks nothing twice.
+        "tray": SimpleLazyObject(lambda: tray_state(user))
+        if user is not None and user.is_authenticated
+        else None,
     }

@@ -1,11 +1,12 @@
-"""Headers that stand on every answer and that no library of ours sets.
+"""Headers that stand on every answer and that no library of ours sets; our own page for a 404.
 
 Knows Django alone.
 """
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 
 PERMISSIONS = (
     "camera=(), microphone=(), geolocation=(), payment=(), usb=(), interest-cohort=(), "
@@ -27,3 +28,20 @@ def private_by_default(
         return response
 
     return middleware
+
+
+class NotFoundPage:
+    """A clone shows the page that production shows, not Django's list of addresses."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        return not_found(request) if isinstance(exception, Http404) else None
+
+
+def not_found(request: HttpRequest) -> HttpResponse:
+    return render(request, "404.html", status=404)

@@ -8,10 +8,11 @@ from django.contrib import admin
 from django.contrib.admin.views.decorators import staff_member_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import TemplateView
 
 from config import health, mailbox, styleguide
+from config.middleware import not_found
 
 
 def form_expired(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -42,3 +43,5 @@ urlpatterns = [
 ]
 if settings.LOCAL_MAILBOX:
     urlpatterns.append(path("dev/mail/", mailbox.page, name="dev_mail"))
+# Last: whatever else ends in a slash; without one, Django first tries to add it.
+urlpatterns.append(re_path(r"^.*/$", not_found, name="not_found"))

@@ -43,6 +43,7 @@ ROWS = {
     "dev_mail": OPEN,
     "livez": OPEN,
     "readyz": OPEN,
+    "not_found": OPEN,
     "appearance": OPEN,
     "create": OWN,
     "jobs_tray": OWN,

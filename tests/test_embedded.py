@@ -72,10 +72,10 @@ def test_a_killed_up_starts_again_where_it_was_and_ends_on_sigterm(site: Site) -
 
     site.start()  # no port named, no pause, and the dead master not even waited for
 
-    slow_browser.close()
     assert (site.folder / "port").read_text() == str(site.port)
     assert killed.wait(STOP_SECONDS) == -signal.SIGKILL
     site.wait_for(lambda: is_held(site), SWEEP_SECONDS)
+    slow_browser.close()
     site.wait_for(lambda: site.status("/readyz") == 200, SWEEP_SECONDS)
     site.process.terminate()
     assert site.process.wait(STOP_SECONDS) == 0

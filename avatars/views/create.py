@@ -217,6 +217,10 @@ def page(
     user = request.user
     if form is None:
         form = CreateForm(None, user=user, photos=photos, initial=asdict(draft))
+    if len(form.errors) == 1 and not refused:
+        # One fault is said at the top too: its field may lie below the fold.
+        name, sentences = next(iter(form.errors.items()))
+        refused, way_out = str(sentences[0]), (f"#id_{name}", _("Change it"))
     chosen = next((p for p in photos if str(p.public_id) == draft.photo), None)
     chosen = chosen or next(iter(photos), None)
     context = {

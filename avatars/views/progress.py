@@ -140,6 +140,7 @@ def card(avatar_request: AvatarRequest, user: User) -> dict[str, Any]:
         "version": f"{avatar_request.state}.{digest((wait.place, wait.line))}",
         "again": f"{reverse('create')}?from={avatar_request.public_id}",
         "cost": words.credits(avatar_request.cost),
+        "credits_left": words.credits(user.wallet.spendable),
         **({} if is_open else ending(avatar_request, user)),
     }
 

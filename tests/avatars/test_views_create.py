@@ -145,6 +145,22 @@ def test_a_refused_description_names_the_category_and_not_the_words(client, ada)
     assert Transfer.objects.filter(kind=Kind.HOLD).count() == 0
 
 
+def test_one_fault_is_said_at_the_top_and_leads_to_its_field(client, ada):
+    client.force_login(ada)
+    page = text(client.post(CREATE, form(ada, prompt="")))
+    top = page[page.index("<h1>") : page.index("<form class=")]
+    assert f'{words.words_missing()} <a href="#id_prompt">Change it</a>' in top
+    assert 'role="alert"' in top
+
+
+def test_several_faults_are_listed_and_take_the_focus(client, ada):
+    client.force_login(ada)
+    page = text(client.post(CREATE, form(ada, prompt="", photo="none")))
+    top = page[page.index("<h1>") : page.index("<form class=")]
+    assert ["#id_photo", "#id_prompt"] == re.findall(r'href="(#\w+)"', top)
+    assert "autofocus" in top
+
+
 def test_too_few_credits_offer_credits_and_the_quality_that_would_do(client, ben):
     factories.give(ben, 1)
     client.force_login(ben)

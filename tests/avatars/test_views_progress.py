@@ -214,6 +214,14 @@ def test_a_poll_after_a_new_state_brings_the_whole_card_and_says_so_once(client,
     assert "<html" not in page
 
 
+def test_the_credits_in_the_header_follow_an_ending(client, ada):
+    mine = factories.create_request_in(State.FAILED, ada)
+    client.force_login(ada)
+    page = text(poll(client, mine, "queued.x"))
+    assert '<span hx-swap-oob="innerHTML:.c-nav__credits">11 credits</span>' in page
+    assert 'class="c-nav__credits"' in text(page_of(client, mine))
+
+
 def test_the_ending_takes_the_focus_when_it_comes_by_itself(client, ada):
     mine = factories.create_request_in(State.READY, ada)
     factories.create_avatar(ada, mine)

@@ -1,0 +1,93 @@
+"""The pages of the site and how to get there, for screens and checks.
+
+Knows what a person sees, and the demo's people.
+"""
+
+import re
+import uuid
+from dataclasses import dataclass
+
+from playwright.sync_api import BrowserContext, Page
+
+from config import demo
+from tests.site import Site
+
+PUBLIC = {
+    "landing": "/",
+    "styles": "/styles/",
+    "status": "/status/",
+    "pricing": "/pricing/",
+    "help": "/help/",
+    "safety": "/safety/",
+    "privacy": "/privacy/",
+    "face-data": "/privacy/face-data/",
+    "terms": "/terms/",
+    "sign-up": "/accounts/signup/",
+    "sign-in": "/accounts/login/",
+    "sign-in-code": "/accounts/login/code/",
+    "reset": "/accounts/password/reset/",
+    "mailbox": "/dev/mail/",
+    "style-guide": "/styleguide/",
+    "not-found": "/nowhere/",
+}
+OWN = {
+    "create": "/create/",
+    "gallery": "/gallery/",
+    "gallery--filtered-empty": "/gallery/?style=chibi&favourite=1",
+    "trash": "/gallery/trash/",
+    "faces": "/faces/",
+    "new-face": "/faces/new/",
+    "credits": "/credits/",
+    "email": "/accounts/email/",
+    "password": "/accounts/password/change/",
+    "sign-out": "/accounts/logout/",
+}
+STAFF = {
+    "admin": "/admin/",
+    "admin--users": "/admin/accounts/user/",
+    "admin--requests": "/admin/avatars/avatarrequest/",
+    "admin--transfers": "/admin/accounts/transfer/",
+    "admin--photos": "/admin/avatars/facephoto/",
+}
+
+
+@dataclass(frozen=True)
+class Visit:
+    name: str
+    path: str
+    who: str  # "" for a stranger
+
+
+def visits(site: Site) -> list[Visit]:
+    """Every page with something on it, Ada's own among them."""
+    found = [Visit(name, path, "") for name, path in PUBLIC.items()]
+    found += [Visit(name, path, demo.ADA) for name, path in OWN.items()]
+    for name, sql in {
+        "viewer": "select public_id from avatars_avatar order by id limit 1",
+        "job--ready": "select public_id from avatars_avatarrequest where state = 'ready' limit 1",
+        "face": "select public_id from avatars_facephoto limit 1",
+    }.items():
+        folder = {"viewer": "gallery", "face": "faces"}.get(name, "jobs")
+        public_id = uuid.UUID(site.rows(sql)[0][0])
+        found.append(Visit(name, f"/{folder}/{public_id}/", demo.ADA))
+    receipt = next(visit for visit in found if visit.name == "job--ready")
+    found.append(Visit("receipt", f"{receipt.path}receipt/", demo.ADA))
+    found += [
+        Visit(f"{name}--empty", OWN[name], demo.BEN)
+        for name in ("create", "gallery", "trash", "faces", "new-face", "credits")
+    ]
+    user = site.rows(f"select id from accounts_user where email = '{demo.BEN}'")[0][0]
+    found += [Visit(name, path, demo.MO) for name, path in STAFF.items()]
+    found.append(Visit("admin--user", f"/admin/accounts/user/{user}/change/", demo.MO))
+    found.append(Visit("give-credits", f"/admin/people/{user}/credits/", demo.MO))
+    return found
+
+
+def sign_in(context: BrowserContext, site: Site, email: str) -> Page:
+    page = context.new_page()
+    page.goto(f"{site.url}/accounts/login/")
+    page.get_by_label(re.compile("E-?mail")).fill(email)
+    page.get_by_label("Password", exact=True).fill(demo.PASSWORD)
+    page.get_by_role("button", name=re.compile("^Sign in$")).click()
+    page.wait_for_url("**/create/**")
+    return page
