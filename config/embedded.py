@@ -149,4 +149,5 @@ class Engine:
         for server, understudy in self._standins:
             server.close()
             understudy.close()
-        self._lock.close()
+        if not self._working.is_alive():  # else it ends with the process: nobody may take over yet
+            self._lock.close()

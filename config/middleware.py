@@ -3,10 +3,12 @@
 Knows Django alone.
 """
 
+import zoneinfo
 from collections.abc import Callable
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 
 PERMISSIONS = (
     "camera=(), microphone=(), geolocation=(), payment=(), usb=(), interest-cohort=(), "
@@ -26,6 +28,24 @@ def private_by_default(
         response.headers.setdefault("Permissions-Policy", PERMISSIONS)
         response.headers.setdefault("Cache-Control", "private, no-store")
         return response
+
+    return middleware
+
+
+def local_time(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Times are printed in the browser's zone, which app.js tells in a cookie: a promise "by
+    10:25" must mean the clock on the person's own wall.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        try:
+            zone = zoneinfo.ZoneInfo(request.COOKIES.get("zone", "") or "UTC")
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            zone = zoneinfo.ZoneInfo("UTC")
+        with timezone.override(zone):
+            return get_response(request)
 
     return middleware
 

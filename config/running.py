@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 from django.conf import settings
 from django.core.management import call_command
@@ -17,6 +18,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from avatars.models import Heartbeat
+from config import embedded
 
 # A sweep comes every two seconds; five missed is nobody there.
 FRESH = timedelta(seconds=10)
@@ -31,6 +33,8 @@ def prepare() -> None:
 
 
 def is_running() -> bool:
+    if settings.EMBEDDED:
+        return embedded.running() is not None  # its lock ends with it; a heartbeat lives on a while
     return Heartbeat.objects.filter(name="sweep", seen_at__gte=timezone.now() - FRESH).exists()
 
 
@@ -42,28 +46,30 @@ def engine() -> Iterator[None]:
         return
     if not settings.EMBEDDED:
         raise CommandError("No worker is running: start one, or `manage.py sweep --forever`.")
-    child = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, sys.argv[0], "up", "--no-browser", "--no-demo"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    log = settings.LOCAL_DIR / "engine.log"
+    with log.open("wb") as written:
+        child = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, sys.argv[0], "up", "--no-browser", "--no-demo"],
+            stdin=subprocess.DEVNULL,
+            stdout=written,
+            stderr=written,
+        )
     try:
-        await_start(child)
+        await_start(child, log)
         yield
     finally:
         child.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            child.communicate(timeout=STOP_SECONDS)
+            child.wait(STOP_SECONDS)
         child.kill()
 
 
-def await_start(child: subprocess.Popen[bytes]) -> None:
+def await_start(child: subprocess.Popen[bytes], log: Path) -> None:
     give_up_at = time.monotonic() + START_SECONDS
     while not is_running():
         if child.poll() is not None:
-            said = child.stderr.read().decode(errors="replace").strip() if child.stderr else ""
-            raise CommandError(f"The engine did not start: {said.splitlines()[-1:] or child}")
+            said = log.read_text(errors="replace").strip().splitlines() or ["(nothing said)"]
+            raise CommandError(f"The engine did not start: {said[-1]}")
         if time.monotonic() > give_up_at:
             raise CommandError(f"The engine did not start within {START_SECONDS} seconds.")
         time.sleep(0.2)

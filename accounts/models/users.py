@@ -4,6 +4,7 @@ Knows wallets and quotas: nobody exists without both.
 """
 
 import zoneinfo
+from datetime import tzinfo
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -37,7 +38,8 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser, PermissionsMixin):
     email = models.EmailField(_("e-mail address"), unique=True)
     display_name = models.CharField(_("display name"), max_length=80, blank=True)
-    time_zone = models.CharField(max_length=64, default="UTC")
+    # Empty: the browser's, which it tells us in a cookie.
+    time_zone = models.CharField(max_length=64, blank=True)
     # Set once, when an address of this person was first proved; free credits wait for it.
     verified_at = models.DateTimeField(null=True, blank=True)
     suspended_at = models.DateTimeField(null=True, blank=True)
@@ -69,8 +71,9 @@ class User(AbstractBaseUser, PermissionsMixin):
             Wallet.objects.create(user=self)
             Quota.objects.create(user=self)
 
-    def zone(self) -> zoneinfo.ZoneInfo:
+    def zone(self) -> tzinfo:
+        """The zone this person chose, or the one the page is written in anyway."""
         try:
             return zoneinfo.ZoneInfo(self.time_zone)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-            return zoneinfo.ZoneInfo("UTC")
+            return timezone.get_current_timezone()

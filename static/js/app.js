@@ -2,6 +2,8 @@
    works without it, and what is not on the page is left alone. */
 const doc = document;
 const byId = (id) => doc.getElementById(id);
+/* The clock on the wall: the server prints times in this zone. */
+doc.cookie = `zone=${Intl.DateTimeFormat().resolvedOptions().timeZone};path=/;max-age=31536000;samesite=lax`;
 const all = (selector, root = doc) => root.querySelectorAll(selector);
 
 /* Tick: asks once for all requests, ever more seldom, never while hidden or idle. [until second, every so many seconds] */

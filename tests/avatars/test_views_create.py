@@ -155,9 +155,9 @@ def test_one_fault_is_said_at_the_top_and_leads_to_its_field(client, ada):
 
 def test_several_faults_are_listed_and_take_the_focus(client, ada):
     client.force_login(ada)
-    page = text(client.post(CREATE, form(ada, prompt="", photo="none")))
+    page = text(client.post(CREATE, form(ada, prompt="") | {"photo": "none"}))
     top = page[page.index("<h1>") : page.index("<form class=")]
-    assert ["#id_photo", "#id_prompt"] == re.findall(r'href="(#\w+)"', top)
+    assert re.findall(r'href="(#\w+)"', top) == ["#id_photo", "#id_prompt"]
     assert "autofocus" in top
 
 

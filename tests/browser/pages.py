@@ -1,6 +1,6 @@
 """The pages of the site and how to get there, for screens and checks.
 
-Knows what a person sees, and the demo's people.
+Knows what a person sees, and what `up` prints.
 """
 
 import re
@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from playwright.sync_api import BrowserContext, Page
 
-from config import demo
 from tests.site import Site
 
+# As `up` prints them: the browser knows no more than a person does.
+ADA, BEN, MO = "ada@example.org", "ben@example.org", "mo@example.org"
+PASSWORD = "likeness demo"
 PUBLIC = {
     "landing": "/",
     "styles": "/styles/",
@@ -61,7 +63,7 @@ class Visit:
 def visits(site: Site) -> list[Visit]:
     """Every page with something on it, Ada's own among them."""
     found = [Visit(name, path, "") for name, path in PUBLIC.items()]
-    found += [Visit(name, path, demo.ADA) for name, path in OWN.items()]
+    found += [Visit(name, path, ADA) for name, path in OWN.items()]
     for name, sql in {
         "viewer": "select public_id from avatars_avatar order by id limit 1",
         "job--ready": "select public_id from avatars_avatarrequest where state = 'ready' limit 1",
@@ -69,17 +71,17 @@ def visits(site: Site) -> list[Visit]:
     }.items():
         folder = {"viewer": "gallery", "face": "faces"}.get(name, "jobs")
         public_id = uuid.UUID(site.rows(sql)[0][0])
-        found.append(Visit(name, f"/{folder}/{public_id}/", demo.ADA))
+        found.append(Visit(name, f"/{folder}/{public_id}/", ADA))
     receipt = next(visit for visit in found if visit.name == "job--ready")
-    found.append(Visit("receipt", f"{receipt.path}receipt/", demo.ADA))
+    found.append(Visit("receipt", f"{receipt.path}receipt/", ADA))
     found += [
-        Visit(f"{name}--empty", OWN[name], demo.BEN)
+        Visit(f"{name}--empty", OWN[name], BEN)
         for name in ("create", "gallery", "trash", "faces", "new-face", "credits")
     ]
-    user = site.rows(f"select id from accounts_user where email = '{demo.BEN}'")[0][0]
-    found += [Visit(name, path, demo.MO) for name, path in STAFF.items()]
-    found.append(Visit("admin--user", f"/admin/accounts/user/{user}/change/", demo.MO))
-    found.append(Visit("give-credits", f"/admin/people/{user}/credits/", demo.MO))
+    user = site.rows(f"select id from accounts_user where email = '{BEN}'")[0][0]
+    found += [Visit(name, path, MO) for name, path in STAFF.items()]
+    found.append(Visit("admin--user", f"/admin/accounts/user/{user}/change/", MO))
+    found.append(Visit("give-credits", f"/admin/people/{user}/credits/", MO))
     return found
 
 
@@ -87,7 +89,7 @@ def sign_in(context: BrowserContext, site: Site, email: str) -> Page:
     page = context.new_page()
     page.goto(f"{site.url}/accounts/login/")
     page.get_by_label(re.compile("E-?mail")).fill(email)
-    page.get_by_label("Password", exact=True).fill(demo.PASSWORD)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name=re.compile("^Sign in$")).click()
     page.wait_for_url("**/create/**")
     return page
