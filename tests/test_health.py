@@ -35,7 +35,6 @@ def test_a_fresh_sweep_is_ready(client):
 
 def test_an_address_that_does_not_exist_gets_our_own_page(client):
     answer = client.get("/nowhere/")
-    assert (answer.status_code, b"isn't here" in answer.content or b"isn&#x27;t" in answer.content)
     assert answer.status_code == 404
     assert "default-src 'none'" in answer["Content-Security-Policy"]
 
