@@ -7,6 +7,7 @@ from pathlib import Path
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
+from django.db import IntegrityError, transaction
 
 from accounts import gifts
 from accounts.models import Consent, Kind, User
@@ -43,12 +44,17 @@ def people() -> dict[str, User]:
 
 
 def person(email: str, **fields: bool) -> User:
-    user = User.objects.filter(email=email).first()
-    if user is None:
-        user = User.objects.create_user(email, PASSWORD, **fields)
-        EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
-        gifts.welcome(user)
-    return user
+    """Two commands may want the same person at the same moment; one makes them."""
+    try:
+        with transaction.atomic():
+            user = User.objects.filter(email=email).first()
+            if user is None:
+                user = User.objects.create_user(email, PASSWORD, **fields)
+                EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
+                gifts.welcome(user)
+            return user
+    except IntegrityError:
+        return User.objects.get(email=email)
 
 
 def consent(user: User) -> Consent:

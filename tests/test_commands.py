@@ -1,0 +1,78 @@
+"""Commands: the audit's exit code, the demo's people, and that they can be asked for at once.
+
+Knows the commands by name. make_avatar and seed_demo run whole in tests/journeys.
+"""
+
+import io
+import json
+import threading
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from accounts.models import Transfer, User, Wallet
+from config import demo
+from tests import factories
+
+
+@pytest.mark.django_db
+def test_an_honest_house_audits_clean(ada):
+    out = io.StringIO()
+    call_command("audit", "--files", stdout=out)
+    assert out.getvalue() == "Everything adds up.\n"
+
+
+@pytest.mark.django_db
+def test_a_broken_promise_is_printed_with_its_rows_and_exits_with_one(ada):
+    Wallet.objects.filter(pk=ada.wallet.pk).update(available=99)
+    out = io.StringIO()
+    with pytest.raises(SystemExit) as caught:
+        call_command("audit", "--json", stdout=out)
+    assert caught.value.code == 1
+    assert json.loads(out.getvalue()) == [
+        {
+            "invariant": "I2",
+            "sentence": "a pocket is not the sum of its transfers",
+            "rows": [ada.wallet.pk],
+        }
+    ]
+
+
+@pytest.mark.django_db
+def test_the_demos_people_are_made_once(db):
+    for _time in range(2):
+        people = demo.people()
+    assert set(User.objects.values_list("email", flat=True)) == set(demo.PEOPLE)
+    assert people["ada"].wallet.available == 3 + demo.ADAS_CREDITS
+    assert (people["ben"].wallet.available, people["mo"].is_staff) == (3, True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_commands_may_ask_for_the_demos_people_at_once(db):
+    gate = threading.Barrier(4)
+    failed = []
+
+    def ask() -> None:
+        gate.wait(10)
+        try:
+            demo.people()
+        except Exception as error:
+            failed.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert failed == []
+    assert User.objects.count() == 3
+    assert Transfer.objects.filter(kind="welcome").count() == 3
+
+
+@pytest.mark.django_db
+def test_whoever_is_there_already_stays_as_they_are(db):
+    factories.create_user(demo.BEN, credits=7)
+    assert demo.people()["ben"].wallet.available == 7
