@@ -6,6 +6,8 @@ Knows Django alone.
 import zoneinfo
 from collections.abc import Callable
 
+from csp.constants import HEADER
+from csp.utils import build_policy
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -64,4 +66,7 @@ class NotFoundPage:
 
 
 def not_found(request: HttpRequest) -> HttpResponse:
-    return render(request, "404.html", status=404)
+    answer = render(request, "404.html", status=404)
+    # django-csp leaves 404s of a clone alone, for the sake of Django's own page.
+    answer[HEADER] = build_policy()
+    return answer

@@ -1,0 +1,486 @@
+"""Guards removed one at a time, to see that a test misses each: `python -m tests.faults.mutants`.
+
+Knows the sources as text alone: it copies them, cuts one guard out, and runs a few tests there.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ("config", "accounts", "avatars", "templates", "static", "tests")
+FILES = ("manage.py", "pyproject.toml")
+# Seconds. A selection takes a few; one that takes so many hangs.
+PATIENCE = 300
+# What would let a run elsewhere read this tree, or run other tests than those named.
+FOREIGN = ("PYTHONPATH", "PYTHONSAFEPATH", "PYTEST_ADDOPTS", "DJANGO_SETTINGS_MODULE")
+
+
+@dataclass(frozen=True)
+class Cut:
+    """`text`, which stands once in the file at `path`, becomes `instead`."""
+
+    path: str
+    text: str
+    instead: str
+
+    def count(self, root: Path) -> int:
+        """How often the text stands in its file."""
+        return (root / self.path).read_text().count(self.text)
+
+    def make(self, root: Path) -> None:
+        """Raises ValueError when the text is no longer found exactly once."""
+        if self.count(root) != 1:
+            raise ValueError(f"found {self.count(root)} times in {self.path}: {self.text.strip()}")
+        path = root / self.path
+        path.write_text(path.read_text().replace(self.text, self.instead))
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One guard by name, the cuts that remove it, and the tests of which one must turn red."""
+
+    name: str
+    cuts: tuple[Cut, ...]
+    tests: tuple[str, ...]
+
+
+ACCOUNTS_TABLES = "accounts/migrations/0001_initial.py"
+AVATARS_TABLES = "avatars/migrations/0001_initial.py"
+GUARDS = "tests/faults/test_guards.py::"
+WALLETS = "tests/accounts/test_wallets.py::"
+REQUESTS = "tests/avatars/test_avatar_requests.py::"
+SENDING = "tests/avatars/test_sending.py::"
+DELIVERY = "tests/avatars/test_delivery.py::"
+GENERATION = "tests/avatars/test_generation.py::"
+
+MUTANTS = (
+    Mutant(
+        "reference UNIQUE dropped",
+        (
+            Cut(
+                ACCOUNTS_TABLES,
+                "('reference', models.CharField(max_length=120, unique=True))",
+                "('reference', models.CharField(max_length=120))",
+            ),
+        ),
+        (
+            WALLETS + "test_a_hold_said_twice_is_done_once",
+            "tests/faults/test_races.py::test_a_double_click_pressed_ten_times_is_one_job",
+        ),
+    ),
+    Mutant(
+        "different keys for capture and release",
+        (
+            Cut(
+                "accounts/models/wallets.py",
+                'Kind.RELEASE, amount, f"resolve:{reference}"',
+                'Kind.RELEASE, amount, f"release:{reference}"',
+            ),
+        ),
+        (
+            WALLETS + "test_release_after_capture_is_refused",
+            WALLETS + "test_capture_after_release_is_refused",
+        ),
+    ),
+    Mutant(
+        "guard on available",
+        (
+            Cut(
+                "accounts/models/wallets.py",
+                'return Q(frozen=False, available__gte=F("owed") + amount)',
+                "return Q(frozen=False)",
+            ),
+        ),
+        (
+            WALLETS + "test_a_hold_beyond_the_credits_is_refused_and_nothing_moves",
+            WALLETS + "test_a_debt_is_set_against_what_is_available",
+        ),
+    ),
+    Mutant(
+        "pocket CHECK",
+        (
+            Cut(
+                ACCOUNTS_TABLES,
+                "models.Q(('available__gte', 0), ('reserved__gte', 0), ('owed__gte', 0))",
+                "models.Q(('id__gte', 0))",
+            ),
+            # A positive column carries a CHECK of its own.
+            Cut(
+                ACCOUNTS_TABLES,
+                "('available', models.PositiveIntegerField(default=0))",
+                "('available', models.IntegerField(default=0))",
+            ),
+        ),
+        (WALLETS + "test_the_database_keeps_a_pocket_from_going_below_zero",),
+    ),
+    Mutant(
+        "ended exactly when resolved",
+        (
+            Cut(
+                AVATARS_TABLES,
+                "models.Q(models.Q(('resolution__isnull', False), "
+                "('state__in', ['cancelled', 'failed', 'ready', 'rejected'])), "
+                "models.Q(('resolution', None), ('state__in', ['generating', 'held', 'queued', "
+                "'sending', 'storing', 'uncertain'])), _connector='OR')",
+                "models.Q(('id__gte', 0))",
+            ),
+        ),
+        (REQUESTS + "test_an_ending_without_a_resolution_cannot_be_stored",),
+    ),
+    Mutant(
+        "state trigger",
+        (
+            Cut(
+                "avatars/models/avatar_requests.py",
+                'when=f"NOT ({allowed})",',
+                'when=f"NOT ({allowed}) AND 1 = 0",',
+            ),
+        ),
+        tuple(
+            f"{REQUESTS}test_the_database_allows_exactly_the_planned_moves[{pair}]"
+            for pair in ("queued-generating", "storing-queued", "failed-ready", "ready-storing")
+        ),
+    ),
+    Mutant(
+        "lease_no in WHERE",
+        (
+            Cut(
+                "avatars/models/avatar_requests.py",
+                "filter(pk=self.pk, state=self.state, lease_no=self.lease_no)",
+                "filter(pk=self.pk, state=self.state)",
+            ),
+        ),
+        (REQUESTS + "test_a_worker_that_slept_through_its_lease_commits_nothing",),
+    ),
+    Mutant(
+        "deadline check first",
+        (
+            Cut(
+                "avatars/generation.py",
+                """\
+        if avatar_request.is_past_deadline(now):
+            run_out(avatar_request, now)
+        elif not poisoned(avatar_request, now):
+            STEPS[State(avatar_request.state)](avatar_request)
+""",
+                """\
+        if avatar_request.state in STEPS and not poisoned(avatar_request, now):
+            STEPS[State(avatar_request.state)](avatar_request)
+        if avatar_request.is_past_deadline(now):
+            run_out(avatar_request, now)
+""",
+            ),
+        ),
+        (GENERATION + "test_at_the_promised_moment_the_credits_return_whatever_the_state",),
+    ),
+    Mutant(
+        "count before hold",
+        (
+            Cut(
+                "avatars/generation.py",
+                "    hold = user.wallet.hold(cost, str(number))\n",
+                "",
+            ),
+            Cut(
+                "avatars/generation.py",
+                "    shown_wait = expected_seconds(wish.style, wish.quality, now)\n",
+                "    hold = user.wallet.hold(cost, str(number))\n"
+                "    shown_wait = expected_seconds(wish.style, wish.quality, now)\n",
+            ),
+        ),
+        ("tests/faults/test_races.py::test_two_tabs_cannot_both_pass_the_limit_of_open_requests",),
+    ),
+    Mutant(
+        "sent_at after POST",
+        (
+            Cut(
+                "avatars/sending.py",
+                """\
+    if not announce(avatar_request, attempt, doorbell, face_token):
+        return
+    answer = face_gen.submit(order)
+""",
+                """\
+    answer = face_gen.submit(order)
+    if not announce(avatar_request, attempt, doorbell, face_token):
+        return
+""",
+            ),
+        ),
+        (
+            SENDING + "test_inline_the_whole_order_reaches_the_provider_once",
+            SENDING + "test_a_lease_lost_before_the_post_sends_nothing",
+        ),
+    ),
+    Mutant(
+        "slot UNIQUE",
+        (
+            Cut(
+                AVATARS_TABLES,
+                "('slot_no', models.PositiveSmallIntegerField(null=True, unique=True))",
+                "('slot_no', models.PositiveSmallIntegerField(null=True))",
+            ),
+        ),
+        (
+            SENDING + "test_slots_are_given_out_up_to_the_providers_places",
+            "tests/faults/test_races.py::test_eight_dispatchers_never_give_out_a_slot_twice",
+        ),
+    ),
+    Mutant(
+        "revoke without face_hits = 0",
+        (
+            Cut(
+                "avatars/models/attempts.py",
+                "filter(pk=self.pk, face_open=True, face_hits=0)",
+                "filter(pk=self.pk, face_open=True)",
+            ),
+        ),
+        (SENDING + "test_a_face_is_served_or_revoked_but_never_both",),
+    ),
+    Mutant(
+        "resend in base64 mode",
+        (
+            Cut(
+                "avatars/sending.py",
+                "    elif attempt.face_hash is None:\n",
+                "    elif attempt.face_hash is None and attempt.face_hits > 0:\n",
+            ),
+        ),
+        (SENDING + "test_inline_there_is_never_a_second_order_after_an_unclear_answer",),
+    ),
+    Mutant(
+        "doorbell token compare",
+        (
+            Cut(
+                "avatars/delivery.py",
+                "filter(doorbell_hash=token_hash(token), sent_at__gt=now - GIFT_WATCH)",
+                "filter(sent_at__gt=now - GIFT_WATCH)",
+            ),
+        ),
+        (DELIVERY + "test_a_forged_doorbell_is_nobodys",),
+    ),
+    Mutant(
+        "outputs taken from the doorbell",
+        (
+            Cut(
+                "avatars/webhooks.py",
+                "body = json.loads(request.read(BODY_LIMIT + 1))",
+                "body = request.told = json.loads(request.read(BODY_LIMIT + 1))",
+            ),
+            Cut(
+                "avatars/webhooks.py",
+                "    ring([pk])\n",
+                """\
+    outputs = tuple(request.told.get("output", ()))
+    if outputs:
+        attempt = Attempt.objects.select_related("request").filter(request=pk).latest("pk")
+        answer = delivery.face_gen.Answer(delivery.Seen.DONE, outputs=outputs)
+        delivery.sending.bring_home(attempt.request, attempt, answer, timezone.now())
+    ring([pk])
+""",
+            ),
+        ),
+        (
+            DELIVERY + "test_a_doorbell_makes_us_look_at_once",
+            DELIVERY + "test_a_doorbell_names_the_job_of_an_order_in_doubt",
+        ),
+    ),
+    Mutant(
+        "redirects on",
+        (
+            Cut("avatars/exchange.py", "allow_redirects=False)", "allow_redirects=True)"),
+            Cut("avatars/exchange.py", "def get_redirect_target(", "def no_redirect_target("),
+        ),
+        ("tests/avatars/test_download.py::test_a_redirect_is_refused_and_its_target_stays_silent",),
+    ),
+    Mutant(
+        "host suffix match",
+        (
+            Cut(
+                "avatars/download.py",
+                "    if name not in hosts:\n",
+                '    if not any(f".{name}".endswith(f".{entry}") for entry in hosts):\n',
+            ),
+        ),
+        (
+            "tests/avatars/test_download.py::"
+            "test_a_host_that_is_not_listed_exactly_is_named_and_not_visited",
+        ),
+    ),
+    Mutant(
+        "metadata kept",
+        (
+            Cut("avatars/imaging.py", "    picture.info.clear()\n", ""),
+            Cut(
+                "avatars/imaging.py",
+                "picture.save(target, form, **options)",
+                'picture.save(target, form, **{"exif": picture.getexif(), **options})',
+            ),
+        ),
+        (
+            "tests/avatars/test_imaging.py::"
+            "test_every_phone_orientation_ends_upright_and_without_its_place",
+            "tests/avatars/test_imaging.py::"
+            "test_trailing_bytes_and_comments_never_reach_the_stored_file",
+        ),
+    ),
+    Mutant(
+        "link signed without owner check",
+        (
+            Cut(
+                "avatars/views/gallery.py",
+                "there = own(request.user).filter(hidden=False, file__isnull=False)",
+                "there = Avatar.objects.filter(hidden=False, file__isnull=False)",
+            ),
+        ),
+        (
+            "tests/avatars/test_views_gallery.py::"
+            "test_everything_of_bens_is_a_404_for_ada_and_stays_as_it_is",
+        ),
+    ),
+    Mutant(
+        "amount taken from the client",
+        (
+            Cut(
+                "avatars/generation.py",
+                "if wish.shown_cost is not None and wish.shown_cost != wish.quality.cost:",
+                "if wish.shown_cost is not None and wish.shown_cost < 1:",
+            ),
+            Cut(
+                "avatars/generation.py",
+                "    cost = wish.quality.cost\n",
+                "    cost = wish.shown_cost or wish.quality.cost\n",
+            ),
+        ),
+        (
+            GENERATION + "test_a_price_that_moved_is_told_and_not_taken",
+            "tests/avatars/test_views_create.py::"
+            "test_a_price_that_moved_is_said_and_nothing_is_lost",
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What pytest said: its exit code, each test that failed with its reason, its last words."""
+
+    code: int
+    failed: tuple[tuple[str, str], ...]
+    last_words: str
+
+
+def copy_sources(source: Path, target: Path) -> Path:
+    for folder in SOURCES:
+        ignored = shutil.ignore_patterns("__pycache__", ".*")
+        shutil.copytree(source / folder, target / folder, ignore=ignored)
+    for file in FILES:
+        shutil.copy2(source / file, target / file)
+    return target
+
+
+def run_tests(root: Path, tests: Iterable[str]) -> Run:
+    """Run these tests on the sources at `root`. Raises subprocess.TimeoutExpired."""
+    report, temporary = root / "report.xml", root / "tmp"
+    temporary.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    environment |= {"TMPDIR": str(temporary), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    done = subprocess.run(
+        [*command, *dict.fromkeys(tests)],
+        cwd=root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    failed = []
+    if report.exists():
+        for case in ElementTree.parse(report).iter("testcase"):
+            # A fixture that breaks is an <error>: it proves nothing about the guard.
+            if (failure := case.find("failure")) is not None:
+                reason = failure.get("message", "").strip().splitlines()
+                failed.append((case.get("name", ""), reason[0] if reason else ""))
+    last_words = "\n".join(done.stdout.strip().splitlines()[-12:])
+    return Run(done.returncode, tuple(failed), last_words)
+
+
+def try_out(mutant: Mutant, pristine: Path, workshop: Path) -> tuple[str, str]:
+    """ "killed", "survived" or "error", and by whom or why."""
+    root = copy_sources(pristine, workshop)
+    try:
+        for cut in mutant.cuts:
+            cut.make(root)
+        seen = run_tests(root, mutant.tests)
+    except (ValueError, subprocess.TimeoutExpired) as error:
+        return "error", str(error)
+    finally:
+        shutil.rmtree(root)
+    if seen.code == 0:
+        return "survived", ", ".join(mutant.tests)
+    if seen.code != 1 or not seen.failed:
+        return "error", f"no test failed, pytest ended with {seen.code}:\n{seen.last_words}"
+    name, reason = seen.failed[0]
+    others = f" and {len(seen.failed) - 1} more" if len(seen.failed) > 1 else ""
+    return "killed", f"{name}{others}: {reason}"
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def hunt(mutants: Sequence[Mutant], jobs: int) -> bool:
+    """Try all of them, a line each. Whether every one was killed."""
+    width = max(len(mutant.name) for mutant in mutants)
+    with tempfile.TemporaryDirectory(prefix="likeness-mutants-") as folder:
+        pristine = copy_sources(ROOT, Path(folder) / "pristine")
+        green = run_tests(
+            copy_sources(pristine, Path(folder) / "green"),
+            (test for mutant in mutants for test in mutant.tests),
+        )
+        if green.code != 0:
+            say(f"The tests are not green before anything is cut:\n{green.last_words}")
+            return False
+
+        def tried(mutant: Mutant) -> str:
+            began_at = time.monotonic()
+            workshop = Path(folder) / str(mutants.index(mutant))
+            verdict, detail = try_out(mutant, pristine, workshop)
+            seconds = time.monotonic() - began_at
+            say(f"{verdict:<8} {mutant.name:<{width}} {seconds:5.1f} s  {detail}")
+            return verdict
+
+        with ThreadPoolExecutor(jobs) as pool:
+            verdicts = list(pool.map(tried, mutants))
+    say(f"{verdicts.count('killed')}/{len(mutants)} killed")
+    return verdicts.count("killed") == len(mutants)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tests.faults.mutants", description=__doc__)
+    parser.add_argument("name", nargs="*", help="mutants whose name contains this (default: all)")
+    parser.add_argument("--jobs", type=int, choices=(1, 2), default=1, help="how many at once")
+    asked = parser.parse_args()
+    for name in asked.name:
+        if not any(name in mutant.name for mutant in MUTANTS):
+            known = "\n  ".join(mutant.name for mutant in MUTANTS)
+            parser.error(f"no mutant is called {name!r}; there are\n  {known}")
+    chosen = [m for m in MUTANTS if not asked.name or any(name in m.name for name in asked.name)]
+    return 0 if hunt(chosen, asked.jobs) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
