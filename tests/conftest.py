@@ -18,6 +18,16 @@ def _fresh_cache():
     cache.clear()
 
 
+@pytest.fixture(autouse=True)
+def _own_storage(settings, tmp_path):
+    """Each test puts its files into a storage of its own."""
+    private = {
+        "BACKEND": "avatars.storage.PrivateFileStorage",
+        "OPTIONS": {"location": str(tmp_path / "media")},
+    }
+    settings.STORAGES = {**settings.STORAGES, "private": private}
+
+
 @pytest.fixture
 def ada(db) -> User:
     return factories.create_user("ada@example.org", credits=10)

@@ -30,17 +30,6 @@ def objects() -> set[str]:
     return storage.keys("photos") | storage.keys("avatars")
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(settings, tmp_path):
-    """Each test looks into a storage of its own."""
-    storages = {**settings.STORAGES}
-    storages["private"] = {
-        "BACKEND": "avatars.storage.PrivateFileStorage",
-        "OPTIONS": {"location": str(tmp_path / "media")},
-    }
-    settings.STORAGES = storages
-
-
 def test_a_good_photo_is_kept_clean_with_its_verdict(ada):
     photo = accept(ada, "portrait_astronaut.png")
     image = Image.open(io.BytesIO(storage.read(photo.file.key)))

@@ -25,16 +25,6 @@ PICTURES = Path(__file__).parent.parent / "photos"
 NEW = "/faces/new/"
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(settings, tmp_path):
-    storages = {**settings.STORAGES}
-    storages["private"] = {
-        "BACKEND": "avatars.storage.PrivateFileStorage",
-        "OPTIONS": {"location": str(tmp_path / "media")},
-    }
-    settings.STORAGES = storages
-
-
 def text(response) -> str:
     return response.content.decode().replace("&#x27;", "'")
 
