@@ -96,3 +96,37 @@ def test_the_local_secret_key_is_made_once_and_kept(tmp_path):
     first, second = (load(tmp_path, {}, "SECRET_KEY").stdout for _ in range(2))
     assert first == second
     assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
+
+
+SIGN_IN_PAGE = """
+import django
+django.setup()
+from django.core.management import call_command
+from django.test import Client
+call_command("migrate", verbosity=0)
+answer = Client().get("/accounts/login/", headers={"host": "localhost"})
+print(answer.status_code, "Google" in answer.content.decode(), "GitHub" in answer.content.decode())
+print(answer.headers["Content-Security-Policy"])
+"""
+
+
+def test_a_button_for_social_sign_in_appears_with_its_keys(tmp_path):
+    keys = {
+        f"{name}_CLIENT_{part}": "x" for name in ("GOOGLE", "GITHUB") for part in ("ID", "SECRET")
+    }
+    shown = subprocess.run(
+        [sys.executable, "-c", SIGN_IN_PAGE],
+        env={
+            "PATH": os.environ["PATH"],
+            "LOCAL_DIR": str(tmp_path),
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            **keys,
+        },
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    status, policy = (shown.stdout.splitlines() or [shown.stderr, ""])[:2]
+    assert status == "200 True True"
+    assert "https://accounts.google.com https://github.com" in policy
