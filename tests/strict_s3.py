@@ -41,6 +41,7 @@ class Claim(NamedTuple):
     credential: str
     signed: frozenset[str]
     stamp: str
+    made: datetime
     seconds: int | None  # a link's life; None for a signature in the headers
     signature: str
 
@@ -124,11 +125,13 @@ def claimed(heads: dict[str, str], query: dict[str, str]) -> Claim:
             stamp, seconds = query["X-Amz-Date"], int(query["X-Amz-Expires"])
             signer, parts = S3SigV4QueryAuth, {n.removeprefix("X-Amz-"): query[n] for n in query}
         else:
+            _required = heads["x-amz-content-sha256"]
             rest = heads["authorization"].removeprefix("AWS4-HMAC-SHA256 ")
             parts = dict(part.strip().split("=", 1) for part in rest.split(","))
             signer, stamp, seconds = S3SigV4Auth, heads["x-amz-date"], None
-        signed = frozenset(parts["SignedHeaders"].split(";"))
-        return Claim(signer, parts["Credential"], signed, stamp, seconds, parts["Signature"])
+        signed, signature = frozenset(parts["SignedHeaders"].split(";")), parts["Signature"]
+        made = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        return Claim(signer, parts["Credential"], signed, stamp, made, seconds, signature)
     except (KeyError, ValueError) as error:
         raise Refused("403 Forbidden", "AccessDenied", "Access Denied") from error
 
@@ -143,13 +146,12 @@ def check_scope(claim: Claim) -> None:
 
 def check_clock(claim: Claim) -> None:
     now = datetime.now(UTC)
-    made = datetime.strptime(claim.stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     if claim.seconds is None:
-        if abs(now - made) > SKEW:
+        if abs(now - claim.made) > SKEW:
             raise Refused("403 Forbidden", "RequestTimeTooSkewed", "The clocks differ too much.")
     elif not 0 < claim.seconds <= LONGEST_LINK:
         raise Refused("400 Bad Request", "AuthorizationQueryParametersError", "At most a week.")
-    elif not made - SKEW <= now < made + timedelta(seconds=claim.seconds):
+    elif not claim.made - SKEW <= now < claim.made + timedelta(seconds=claim.seconds):
         raise Refused("403 Forbidden", "AccessDenied", "Request has expired")
 
 

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
@@ -76,9 +75,8 @@ class Crossings:
         return crossing
 
 
-@pytest.fixture
-def crossings(monkeypatch) -> Crossings:
-    """The doors of this process, watched."""
+def watched_doors(monkeypatch: pytest.MonkeyPatch) -> Crossings:
+    """The doors of this process, watched until the test ends."""
     watched = Crossings()
     commit, execute, put = BaseDatabaseWrapper._commit, CursorWrapper.execute, storage.put
 
@@ -113,8 +111,3 @@ def crossings(monkeypatch) -> Crossings:
     for client, name in ((face_gen, "a call to the provider"), (download, "a download")):
         monkeypatch.setattr(client, "exchange", watched.around(name, client.exchange))
     return watched
-
-
-def reopen() -> None:
-    """What a dead process had in its memory is gone, its database connection too."""
-    connection.close()

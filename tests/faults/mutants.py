@@ -314,13 +314,13 @@ def run_tests(root: Path, tests: Iterable[str]) -> Run:
 
 
 def try_out(mutant: Mutant, pristine: Path, workshop: Path) -> tuple[str, str]:
-    """ "killed", "survived" or "error", and by whom or why."""
+    """The verdict (killed, survived or error), and by whom or why."""
     root = copy_sources(pristine, workshop)
     try:
         for cut in mutant.cuts:
             cut.make(root)
         seen = run_tests(root, mutant.tests)
-    except (ValueError, subprocess.TimeoutExpired) as error:
+    except (ValueError, FileNotFoundError, subprocess.TimeoutExpired) as error:
         return "error", str(error)
     finally:
         shutil.rmtree(root)
