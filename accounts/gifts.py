@@ -9,7 +9,7 @@ from datetime import datetime
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.models import Kind, Quota, Transfer, User
+from accounts.models import Kind, Quota, ReferenceTaken, Transfer, User
 
 logger = logging.getLogger("likeness.money")
 
@@ -38,7 +38,8 @@ def top_up_everybody(now: datetime) -> int:
 
 def give(user: User, amount: int, *, actor: User, reason: str, number: str) -> Transfer:
     """Staff give credits. `number` is the confirm page's form number: pressed twice, given once.
-    Raises ReasonMissing, or ValueError for an amount below one.
+    Raises ReasonMissing, ReferenceTaken when this number gave something else or for another reason,
+    or ValueError for an amount below one.
     """
     if not reason.strip():
         raise ReasonMissing
@@ -47,5 +48,7 @@ def give(user: User, amount: int, *, actor: User, reason: str, number: str) -> T
     transfer = user.wallet.grant(
         Kind.ADJUST_UP, amount, f"adjust:{number}", actor=actor, note=reason.strip()
     )
+    if transfer.note != reason.strip():
+        raise ReferenceTaken(transfer.reference)
     logger.info("credits given", extra={"to": user.pk, "by": actor.pk, "credits": amount})
     return transfer

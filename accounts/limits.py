@@ -1,16 +1,22 @@
 """Fixed-window rate limits on the shared cache.
 
-Knows Django's cache. Public: edges of avatars use the decorator too.
+Knows Django's cache and allauth's sight of proxies. Public: edges of avatars use both too.
 """
 
 import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
+from allauth.account.adapter import get_adapter
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
+
+# Seconds: the page prints hours and minutes, which must not be a minute too early.
+ROUNDING_UP = 59
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,14 @@ class Limit:
 def who(request: HttpRequest) -> str:
     if request.user.is_authenticated:
         return f"user:{request.user.pk}"
-    return f"address:{request.META.get('REMOTE_ADDR', '')}"
+    return f"address:{address_of(request)}"
+
+
+def address_of(request: HttpRequest) -> str:
+    """The person's own address: behind PROXY_COUNT proxies the one they saw, never theirs. Raises
+    PermissionDenied when there is none.
+    """
+    return get_adapter(request).get_client_ip(request)
 
 
 View = Callable[..., HttpResponse]
@@ -53,8 +66,8 @@ def limited(limit: Limit) -> Callable[[View], View]:
         def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
             wait = limit.spend(who(request)) if request.method == "POST" else 0
             if wait:
-                context = {"wait_seconds": wait, "wait_minutes": -(-wait // 60)}
-                answer = render(request, "429.html", context, status=429)
+                retry_at = timezone.now() + timedelta(seconds=wait + ROUNDING_UP)
+                answer = render(request, "429.html", {"retry_at": retry_at}, status=429)
                 answer["Retry-After"] = str(wait)
                 return answer
             return view(request, *args, **kwargs)

@@ -12,8 +12,8 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Case, F, IntegerField, Q, Sum, When, Window
 from django.db.models.functions import RowNumber
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -110,6 +110,8 @@ def before_number(request: HttpRequest) -> int | None:
         return None
     if not (asked.isascii() and asked.isdecimal() and len(asked) <= NUMBER_DIGITS):
         raise Http404
+    if int(asked) == 0:
+        raise Http404  # the first movement is number 1
     return int(asked)
 
 
@@ -203,7 +205,7 @@ def appearance(request: HttpRequest) -> HttpResponse:
         context = {"form": form, "next": request.GET.get("next", "")}
         return render(request, "accounts/appearance.html", context, status=422 if asked else 200)
     messages.success(request, _("Saved."))
-    response = redirect(safe_next(request))
+    response = HttpResponseRedirect(safe_next(request))
     response.set_cookie(
         THEME_COOKIE,
         form.cleaned_data["theme"],
@@ -221,4 +223,4 @@ def safe_next(request: HttpRequest) -> str:
     ours = url_has_allowed_host_and_scheme(
         asked, {request.get_host()}, require_https=request.is_secure()
     )
-    return asked if ours else reverse("appearance")
+    return asked if ours and asked.startswith("/") else reverse("appearance")

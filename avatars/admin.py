@@ -23,6 +23,8 @@ from avatars.models import (
 
 PER_PAGE = 50
 # Hashes of secrets, and addresses under which the provider shows a result: for nobody's eyes.
+# Nobody reads descriptions unasked, as /safety/ promises: neither the words nor what names them.
+WORDS_OF_REQUEST = ("prompt", "avoid")
 SECRETS_OF_ATTEMPT = ("doorbell_hash", "face_hash", "outputs")
 
 
@@ -85,6 +87,7 @@ class AvatarRequestAdmin(ReadOnlyAdmin):
     list_select_related = ("user",)
     search_fields = ("=public_id", "user__email")
     inlines = (AttemptInline,)
+    exclude = WORDS_OF_REQUEST
 
     @admin.display(description=_("State"), ordering="state")
     def stands_at(self, avatar_request: AvatarRequest) -> str:
@@ -117,7 +120,7 @@ class AvatarAdmin(ReadOnlyAdmin):
     list_filter = ("style", "gift", "hidden")
     list_select_related = ("user",)
     search_fields = ("=public_id", "=mark_id", "user__email")
-    exclude = ("file", "thumb")
+    exclude = ("file", "thumb", "alt")
     readonly_fields = ("blurred",)
 
     class Media:

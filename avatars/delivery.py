@@ -45,7 +45,7 @@ FETCH_WAITS = (1, 2, 4, 8, 15, 30, 60)
 FETCH_WAIT_LONG = 600
 FOREIGN_HOST_WAIT = timedelta(minutes=10)
 UNUSABLE_TRIES = 5
-# Fetch (45 s), check and two puts (each at most 2 × 13 s): the longest a store may take.
+# Fetch (45 s), check and two puts (each at most 20 s): the longest a store may take.
 STORE_SECONDS = 90
 LATE_LOOK_FIRST_HOUR = timedelta(minutes=5)
 LATE_LOOK_AFTERWARDS = timedelta(hours=1)

@@ -23,6 +23,8 @@ MASKS = (
     (re.compile(r"\b(sk|rk|whsec)_[A-Za-z0-9_]+"), r"\1_…"),
     (re.compile(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]+"), "data:image/…"),
 )
+# Where a request keeps its number (META: what comes with a request but not from its sender).
+REQUEST_ID = "likeness.request_id"
 # What a LogRecord holds by itself; everything else came as `extra` and is part of the event.
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -34,11 +36,12 @@ def mask(text: str) -> str:
 
 
 def facts(record: logging.LogRecord) -> dict[str, Any]:
-    """The event's own numbers and names; an HTTP request is named by method and path alone."""
+    """The event's own numbers and names; an HTTP request is named by method, path and number."""
     told = {name: value for name, value in vars(record).items() if name not in STANDARD}
     request = told.get("request")
     if isinstance(request, HttpRequest):
         told["request"] = f"{request.method} {request.path}"
+        told["request_id"] = request.META.get(REQUEST_ID, "")
     return told
 
 

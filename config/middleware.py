@@ -1,21 +1,61 @@
-"""Headers that stand on every answer and that no library of ours sets; our own page for a 404.
+"""What happens to every request and answer: number, headers, odd requests, our page for a 404.
 
-Knows Django alone.
+Knows Django and the name of a request's number in the logs.
 """
 
+import uuid
 import zoneinfo
 from collections.abc import Callable
+from http import HTTPStatus
 
 from csp.constants import HEADER
 from csp.utils import build_policy
+from django.core.exceptions import TooManyFieldsSent
 from django.http import Http404, HttpRequest, HttpResponse
+from django.middleware.common import CommonMiddleware
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.urls import resolve
 from django.utils import timezone
+
+from config.logs import REQUEST_ID
 
 PERMISSIONS = (
     "camera=(), microphone=(), geolocation=(), payment=(), usb=(), interest-cohort=(), "
     "publickey-credentials-get=(self), publickey-credentials-create=(self)"
 )
+
+# Above the largest form (a photo of 10 MB and its fields), below what a disk would notice.
+LARGEST_BODY = 32 * 1024 * 1024
+
+
+def numbered(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Each request has a number, in its answer and in the log: what a person reads on the page of
+    a fault, support finds in the lines about it.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        request.META[REQUEST_ID] = uuid.uuid4().hex[:12]
+        response = get_response(request)
+        response["X-Request-ID"] = request.META[REQUEST_ID]
+        return response
+
+    return middleware
+
+
+def clean_cookies(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """A cookie may spell a NUL, which PostgreSQL refuses to compare with a session's key."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        for name in [name for name, value in request.COOKIES.items() if "\0" in value]:
+            del request.COOKIES[name]
+        return get_response(request)
+
+    return middleware
 
 
 def private_by_default(
@@ -48,6 +88,46 @@ def local_time(
             zone = zoneinfo.ZoneInfo("UTC")
         with timezone.override(zone):
             return get_response(request)
+
+    return middleware
+
+
+class CommonWithSlash(CommonMiddleware):
+    """Django's own, but only a reader is sent on to the address with a slash, and only where a
+    page is: the last URL pattern takes every address, and a form cannot be sent on.
+    """
+
+    def should_redirect_with_slash(self, request: HttpRequest) -> bool:
+        path = request.path_info
+        return (
+            request.method in ("GET", "HEAD")
+            and not path.endswith("/")
+            and resolve(path).url_name == "not_found"
+            and resolve(f"{path}/").url_name != "not_found"
+        )
+
+
+def readable_only(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Refused before anything reads them: bodies that would fill the disk (the CSRF check reads
+    the whole form, whoever sends it), addresses and encodings that cannot be read (Django's page
+    for developers would fall over them too), and NULs in the admin's filters, which PostgreSQL
+    refuses.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if length.isdecimal() and int(length) > LARGEST_BODY:
+            return render(request, "413.html", status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        try:
+            b"a".decode(request.encoding or "utf-8")
+            values = [value for _name, several in request.GET.lists() for value in several]
+        except (TooManyFieldsSent, LookupError):
+            return HttpResponse(render_to_string("400.html"), status=HTTPStatus.BAD_REQUEST)
+        if request.path.startswith("/admin/") and any("\0" in value for value in values):
+            return not_found(request)
+        return get_response(request)
 
     return middleware
 

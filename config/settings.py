@@ -168,18 +168,24 @@ INSTALLED_APPS = [
     "django_htmx",
 ]
 
+# The order carries meaning: numbers first, so that every answer has one; cookies are cleaned before
+# sessions read them; what cannot be read is refused after messages, so that its page can be drawn,
+# and before the first process_view (CSRF), which reads the form.
 MIDDLEWARE = [
+    "config.middleware.numbered",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "config.middleware.private_by_default",
     "config.middleware.local_time",
+    "config.middleware.clean_cookies",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "config.middleware.CommonWithSlash",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "config.middleware.readable_only",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -292,6 +298,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(LOCAL_DIR / "beat")
 # cache works (engine.md §6).
 MEDIA_LINK_SECONDS = 3600
 S3_BUCKET = env.str("S3_BUCKET", default="")
+S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="").rstrip("/")
+S3_REGION = env.str("S3_REGION", default="") or "us-east-1"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
     "private": (
@@ -299,8 +307,8 @@ STORAGES = {
             "BACKEND": "avatars.storage.PrivateS3Storage",
             "OPTIONS": {
                 "bucket_name": S3_BUCKET,
-                "endpoint_url": env.str("S3_ENDPOINT_URL", default="") or None,
-                "region_name": env.str("S3_REGION", default="") or None,
+                "endpoint_url": S3_ENDPOINT_URL or None,
+                "region_name": S3_REGION,
                 "default_acl": None,
                 "querystring_auth": True,
                 "querystring_expire": 2 * MEDIA_LINK_SECONDS,
@@ -352,7 +360,8 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
-ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_CHANGE = True
+# Offered for new addresses only, it would tell a stranger who has an account.
+ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_CHANGE = False
 ACCOUNT_LOGIN_BY_CODE_ENABLED = True
 ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True
 ACCOUNT_PASSWORD_RESET_BY_CODE_ENABLED = True
@@ -407,13 +416,14 @@ USE_I18N = True
 USE_TZ = True
 
 # ── Security headers ────────────────────────────────────────────────────────────────────────────
-MEDIA_ORIGINS = (
-    [f"https://{S3_BUCKET}.s3.amazonaws.com"]
-    if S3_BUCKET and not env.str("S3_ENDPOINT_URL", default="")
-    else [env.str("S3_ENDPOINT_URL")]
-    if S3_BUCKET
-    else []
-)
+# Where signed links lead (avatars/storage.py): another service by path, AWS by the bucket's host.
+MEDIA_ORIGINS = []
+if S3_BUCKET:
+    MEDIA_ORIGINS = [
+        f"{S3_ENDPOINT_URL}/{S3_BUCKET}/"
+        if S3_ENDPOINT_URL
+        else f"https://{S3_BUCKET}.s3.{S3_REGION}.amazonaws.com"
+    ]
 CHECKOUT_HOSTS = (
     ["https://checkout.stripe.com"] if not STRIPE_STANDIN else [STRIPE_API_URL.rstrip("/")]
 )

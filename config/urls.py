@@ -8,16 +8,47 @@ from django.contrib import admin
 from django.contrib.admin.views.decorators import staff_member_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import include, path, re_path
+from django.template.loader import render_to_string
+from django.urls import include, path, re_path, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.generic import TemplateView
+from django_htmx.http import HttpResponseClientRefresh
 
+from avatars.views.drafts import Draft
 from config import health, mailbox, styleguide
+from config.logs import REQUEST_ID
 from config.middleware import not_found
 
 
 def form_expired(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """An old form: the words are still in the browser; one more press is enough."""
-    return render(request, "403_csrf.html", status=403)
+    """An old form: the words of a wish are kept, and one more press on a fresh page is enough.
+
+    Only a form of this very site may leave words behind; older browsers do not tell and are
+    believed, because the session's cookie never travels with another site's form.
+    """
+    is_ours = request.headers.get("Sec-Fetch-Site", "same-origin") == "same-origin"
+    is_kept = is_ours and request.user.is_authenticated and request.path == reverse("create")
+    if is_kept:
+        Draft.from_form(request.POST).keep(request.session)
+    if request.headers.get("HX-Request"):
+        return HttpResponseClientRefresh()
+    context = {"is_kept": is_kept, "afresh": reverse("create") if is_kept else came_from(request)}
+    return render(request, "403_csrf.html", context, status=403)
+
+
+def came_from(request: HttpRequest) -> str:
+    """The page the form stood on; the form's own address may take nothing but forms."""
+    page = request.headers.get("Referer", "")
+    return page if url_has_allowed_host_and_scheme(page, {request.get_host()}) else "/"
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Drawn without the request, whose session or person may be what is broken."""
+    told = {"request_id": request.META.get(REQUEST_ID, "")}
+    return HttpResponse(render_to_string("500.html", told), status=500)
+
+
+handler500 = server_error
 
 
 guide = styleguide.page if settings.STYLEGUIDE_OPEN else staff_member_required(styleguide.page)
@@ -43,5 +74,5 @@ urlpatterns = [
 ]
 if settings.LOCAL_MAILBOX:
     urlpatterns.append(path("dev/mail/", mailbox.page, name="dev_mail"))
-# Last: whatever else ends in a slash; without one, Django first tries to add it.
-urlpatterns.append(re_path(r"^.*/$", not_found, name="not_found"))
+# Last: whatever has no address, line breaks included.
+urlpatterns.append(re_path(r"(?s)^.*$", not_found, name="not_found"))

@@ -125,7 +125,7 @@ def claimed(heads: dict[str, str], query: dict[str, str]) -> Claim:
             stamp, seconds = query["X-Amz-Date"], int(query["X-Amz-Expires"])
             signer, parts = S3SigV4QueryAuth, {n.removeprefix("X-Amz-"): query[n] for n in query}
         else:
-            _required = heads["x-amz-content-sha256"]
+            _must_be_there = heads["x-amz-content-sha256"]
             rest = heads["authorization"].removeprefix("AWS4-HMAC-SHA256 ")
             parts = dict(part.strip().split("=", 1) for part in rest.split(","))
             signer, stamp, seconds = S3SigV4Auth, heads["x-amz-date"], None

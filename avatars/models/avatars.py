@@ -75,7 +75,7 @@ class Avatar(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.alt
+        return str(self.public_id)
 
     @property
     def master_key(self) -> str:

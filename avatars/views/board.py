@@ -3,6 +3,7 @@
 Knows pace, generation and words. For pages only: promises are made by `generation.submit`, afresh.
 """
 
+import math
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,14 @@ from django.utils import timezone
 from avatars import generation, words
 from avatars.models import Attempt, Pace, Quality, State, Style, pace
 from avatars.models.attempts import Outcome
-from avatars.models.pace import ENOUGH_SAMPLES, SAMPLES, busy_slots, line_length, wait_seconds
+from avatars.models.pace import (
+    ENOUGH_SAMPLES,
+    SAMPLES,
+    busy_slots,
+    line_length,
+    promise,
+    wait_seconds,
+)
 
 # A page is asked for every few seconds by everybody who waits; the line moves no faster.
 LINE_SECONDS = 5
@@ -100,6 +108,16 @@ def measure() -> Recent:
     return Recent(
         statistics.median(seconds), statistics.quantiles(seconds, n=20, method="inclusive")[-1]
     )
+
+
+def promised_minutes() -> int:
+    """Within how many minutes a press made now brings a picture or the credits back, whatever
+    style and quality are chosen: as `generation.submit` reckons it, for the slowest of them.
+    """
+    slowest = max(drawing(style, quality).p50 for style in Style for quality in Quality)
+    now = timezone.now()
+    period = promise(wait(waiting() + 1, slowest) + slowest, now) - now
+    return math.ceil(period.total_seconds() / 60)
 
 
 def weather() -> str:

@@ -19,7 +19,6 @@ from accounts.models import NotEnoughCredits, User
 from avatars import generation, scenes, tasks, words
 from avatars.forms import CreateForm, new_number
 from avatars.models import AvatarRequest, FacePhoto, Keep, Quality, Style
-from avatars.models.pace import promise
 from avatars.views import board
 from avatars.views.drafts import FIRST_DRAFT, KEPT_ID_LETTERS, Draft
 from avatars.views.guards import PersonRequest, signed_in
@@ -29,7 +28,7 @@ from avatars.views.photos import link_to, own_photo, thumb_size
 MAKING = Limit("making", 10, 60)
 WELCOMED = "welcomed"
 PHOTOS_SHOWN = 8
-PHOTOS_READ = 200  # a person's photos go after 30 days at the latest; nobody has more in use
+PHOTOS_READ = 200  # far above PHOTOS_KEPT, which two uploads at once may pass a little
 
 STATUS_OF: dict[type[Exception], int] = {
     generation.WordsRefused: 422,
@@ -59,8 +58,9 @@ def make(request: PersonRequest) -> HttpResponse:
     photos = saved_photos(request.user)
     if request.method != "POST":
         draft = prefilled(request)
+        refused = gone_photo(request, draft, photos)
         draft.keep(request.session)
-        return page(request, draft, photos, refused=gone_photo(request, photos))
+        return page(request, draft, photos, refused=refused)
     draft = Draft.from_form(request.POST)
     if "go" in request.POST:
         return go(request, request.POST["go"], draft, photos)
@@ -78,7 +78,7 @@ def prefilled(request: PersonRequest) -> Draft:
     draft = Draft.of(request.session) or FIRST_DRAFT
     asked = request.GET
     if "from" in asked:
-        draft = Draft.like(earlier_request(request.user, asked["from"]), draft)
+        draft = Draft.like(earlier_request(request.user, asked["from"]))
     if "photo" in asked:
         draft = replace(draft, photo=asked["photo"][:KEPT_ID_LETTERS])
     if asked.get("style") in Style:
@@ -103,13 +103,19 @@ def earlier_request(user: User, public_id: str) -> AvatarRequest:
     return found
 
 
-def gone_photo(request: PersonRequest, photos: list[FacePhoto]) -> str:
-    """A sentence when the address names a photo that is gone; 404 when it was never theirs."""
+def gone_photo(request: PersonRequest, draft: Draft, photos: list[FacePhoto]) -> str:
+    """A sentence when the wish is for a photo that is gone; 404 when the address names one that
+    was never theirs. Whoever has no photo left and asks for none in particular is only asked for
+    a first one.
+    """
+    present = {str(photo.public_id) for photo in photos}
     named = request.GET.get("photo")
-    if named is None or named in {str(photo.public_id) for photo in photos}:
+    if named is not None and named not in present:
+        own_photo(request, named)
+        return str(words.PHOTO_GONE)
+    if not draft.photo or draft.photo in present:
         return ""
-    own_photo(request, named)
-    return str(words.PHOTO_GONE)
+    return str(words.PHOTO_GONE) if photos or "from" in request.GET else ""
 
 
 # ── Small steps of the form, without a script ───────────────────────────────────────────────────
@@ -142,7 +148,9 @@ def submit(request: PersonRequest, draft: Draft, photos: list[FacePhoto]) -> Htt
         return refused
     form = CreateForm(request.POST, user=request.user, photos=photos)
     if not form.is_valid():
-        if form.errors.pop("number", None):
+        # Neither is typed by anybody: a page that sends them wrong is to be sent afresh.
+        hidden = [form.errors.pop(name, None) for name in ("number", "shown_cost")]
+        if any(hidden):
             return page(
                 request, draft, photos, form=form, refused=str(words.FORM_TOO_OLD), status=CONFLICT
             )
@@ -221,13 +229,16 @@ def page(
         # One fault is said at the top too: its field may lie below the fold.
         name, sentences = next(iter(form.errors.items()))
         refused, way_out = str(sentences[0]), (f"#id_{name}", _("Change it"))
-    chosen = next((p for p in photos if str(p.public_id) == draft.photo), None)
-    chosen = chosen or next(iter(photos), None)
+    if draft.photo:
+        chosen = next((p for p in photos if str(p.public_id) == draft.photo), None)
+    else:
+        chosen = next(iter(photos), None)
     context = {
         "form": form,
         "number": number or new_number(user),
         "photos": [photo_choice(p, selected=p is chosen) for p in shown_first(photos, chosen)],
         "chosen": chosen and photo_choice(chosen, selected=True),
+        "gone_photo": "" if chosen else draft.photo,
         "more_photos": len(photos) > PHOTOS_SHOWN,
         "styles": style_choices(draft.style),
         "preset_groups": [
@@ -236,7 +247,8 @@ def page(
         ],
         "additions": additions(),
         "qualities": quality_choices(user, draft),
-        "deadline": promise(board.expected(draft.style, draft.quality), timezone.now()),
+        "barred": words.barred(user),
+        "minutes": board.promised_minutes(),
         "weather": board.weather(),
         "expected": board.expected_words(draft.style, draft.quality),
         "welcome": welcome(request, photos),

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from django.contrib.sessions.backends.base import SessionBase
-from django.utils import timezone
 from django.utils.functional import Promise
 
 from avatars import scenes
@@ -17,11 +16,15 @@ KEY = "draft"
 # Of a text that is too long: enough to shorten it, no burden for a session.
 KEPT_LETTERS = 2000
 KEPT_ID_LETTERS = 36
+# Stands for a photo of which not even the record is left.
+NO_PHOTO = "deleted"
 
 
 @dataclass(frozen=True)
 class Draft:
-    """One wish in the making. Always of a known style and quality; the rest is as typed."""
+    """One wish in the making. Always of a known style and quality; the rest is as typed. `photo`
+    may name one that is gone: it is said to be, and never becomes another face by itself.
+    """
 
     photo: str = ""
     style: str = Style.REALISTIC
@@ -46,13 +49,11 @@ class Draft:
         )
 
     @classmethod
-    def like(cls, avatar_request: AvatarRequest, draft: "Draft") -> "Draft":
-        """An earlier wish once more; its photo only while there is one."""
+    def like(cls, avatar_request: AvatarRequest) -> "Draft":
+        """An earlier wish once more."""
         photo = avatar_request.photo
         return cls(
-            photo=str(photo.public_id)
-            if photo and photo.is_present(timezone.now())
-            else draft.photo,
+            photo=str(photo.public_id) if photo else NO_PHOTO,
             style=avatar_request.style,
             prompt=avatar_request.prompt,
             avoid=avatar_request.avoid,

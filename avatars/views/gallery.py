@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -21,6 +21,7 @@ from django.views.decorators.vary import vary_on_headers
 from avatars import imaging, safekeeping, storage, words
 from avatars.models import Avatar, Quality, Style
 from avatars.models.avatars import TRASH_PERIOD
+from avatars.views import progress
 from avatars.views.guards import PersonRequest, signed_in
 from avatars.views.wall import (
     EAGER,
@@ -55,6 +56,7 @@ def gallery(request: PersonRequest) -> HttpResponse:
         return render(request, "avatars/gallery_making.html", making(request))
     search, before = Search.of(request.GET), cursor(request, "before")
     avatars, more = page_of(search.among(own(request.user).shown()), request.user, before)
+    progress.see(avatar.request for avatar in avatars)
     context: dict[str, Any] = {
         "search": search,
         "before": before,
@@ -68,6 +70,7 @@ def gallery(request: PersonRequest) -> HttpResponse:
     if before and not avatars:
         return redirect(search.address())
     requests = shown_requests(request.user)
+    progress.see(requests)
     context |= {"tray": tray_of(requests), "styles": search.chips()}
     if not search.is_on() and not before:
         newest = str(avatars[0].public_id) if avatars else ""
@@ -84,9 +87,11 @@ def making(request: PersonRequest) -> dict[str, Any]:
     avatars = own(request.user).shown()
     if after:
         avatars = avatars.filter(pk__gt=place_of(request.user, after))
+    ready, requests = list(avatars.for_gallery()[:PAGE]), shown_requests(request.user)
+    progress.see([*requests, *(avatar.request for avatar in ready)])
     return {
-        "requests": [request_tile(wish) for wish in shown_requests(request.user)],
-        "tiles": tiles(avatars.for_gallery()[:PAGE]),
+        "requests": [request_tile(wish) for wish in requests],
+        "tiles": tiles(ready),
         "newest": after or "",
     }
 
@@ -177,7 +182,8 @@ def back(request: PersonRequest, otherwise: str, anchor: str = "") -> HttpRespon
         came_from, {request.get_host()}, require_https=request.is_secure()
     ):
         came_from = reverse(otherwise)
-    return redirect(came_from.partition("#")[0] + anchor)
+    # An address and nothing else: redirect() would take a bare word for the name of a view.
+    return HttpResponseRedirect(came_from.partition("#")[0] + anchor)
 
 
 @signed_in

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django_htmx.http import HttpResponseClientRefresh
 from django_htmx.middleware import HtmxDetails
@@ -15,6 +16,8 @@ from django_htmx.middleware import HtmxDetails
 from accounts.models import User
 
 View = Callable[..., HttpResponse]
+# Addresses that are a form and its page in one; other acts have no page to come back to.
+FORM_PAGES = ("create", "face_new", "face_consent")
 
 
 class PersonRequest(HttpRequest):
@@ -35,8 +38,16 @@ def signed_in(view: View) -> View:
         if not request.user.is_authenticated:
             if request.htmx:
                 return HttpResponseClientRefresh()
-            return redirect_to_login(request.get_full_path())
+            return redirect_to_login(way_back(request))
         with timezone.override(request.user.zone()):
             return view(request, *args, **kwargs)
 
     return guarded
+
+
+def way_back(request: PersonRequest) -> str:
+    """Where to go after signing in: never an address that only takes an act."""
+    match = request.resolver_match
+    if request.method == "POST" and (match is None or match.url_name not in FORM_PAGES):
+        return reverse("gallery")
+    return request.get_full_path()

@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
-from accounts.limits import Limit, limited
+from accounts.limits import Limit, address_of, limited
 from accounts.models import Consent, User
 from avatars import generation, safekeeping, storage, words
 from avatars.face_check import Verdict
@@ -35,6 +35,8 @@ from avatars.storage import StorageAway
 from avatars.views.guards import PersonRequest, signed_in
 
 UPLOADS = Limit("photos", 20, 3600)
+# Nobody needs more faces at once; without an end the pages that list them would have none.
+PHOTOS_KEPT = 50
 # Uploads pause half a minute when the storage is away (engine.md §7).
 STORAGE_RETRY_SECONDS = 30
 
@@ -66,7 +68,7 @@ def consent(request: PersonRequest) -> HttpResponse:
         withdrawn_at=None,
         defaults={
             "text_hash": hashlib.sha256(consent_text().encode()).hexdigest(),
-            "address": request.META.get("REMOTE_ADDR"),
+            "address": address_of(request),
         },
     )
     return redirect("create" if request.POST.get("next") == "create" else "face_new")
@@ -95,6 +97,8 @@ def new(request: PersonRequest) -> HttpResponse:
         return consent_page(request, ConsentForm())
     if request.method != "POST":
         return upload_page(request, PhotoForm())
+    if too_many_photos(request.user):
+        return upload_page(request, PhotoForm(), status=409)
     form = PhotoForm(request.POST, request.FILES)
     if not form.is_valid():
         return upload_page(request, form, status=422)
@@ -119,9 +123,19 @@ def new(request: PersonRequest) -> HttpResponse:
     return upload_page(request, form, status=422)
 
 
+def too_many_photos(user: User) -> str:
+    """A sentence for whoever has as many photos as we keep at once."""
+    if FacePhoto.objects.filter(user=user).present(timezone.now()).count() < PHOTOS_KEPT:
+        return ""
+    return _("You have %(n)d photos here, the most we keep at once. Delete one first.") % {
+        "n": PHOTOS_KEPT
+    }
+
+
 def upload_page(request: PersonRequest, form: PhotoForm, *, status: int = 200) -> HttpResponse:
     context = {
         "form": form,
+        "too_many": too_many_photos(request.user),
         "accept": ACCEPT,
         "max_bytes": UPLOAD_BYTES,
         "limit": _("JPEG, PNG, WebP or HEIC, up to %(limit)d MB.")
@@ -164,8 +178,8 @@ def verdict_page(request: PersonRequest, photo: FacePhoto) -> HttpResponse:
         },
         "face": box and dict(zip(("x", "y", "width", "height"), box, strict=True)),
         "judgement": words.judgement(verdict),
-        # A photo we warned of is not kept when another one is chosen instead.
-        "choose_form": "choose-another" if verdict.warnings else "",
+        # A photo we warned of is not kept when another one is chosen instead of using it.
+        "choose_form": "choose-another" if verdict.warnings and not photo.last_used_at else "",
         "keep_form": KeepForm(initial={"keep": photo.keep}),
     }
     return render(request, "avatars/face_verdict.html", context)
@@ -213,6 +227,7 @@ def photo_card(photo: FacePhoto, used: int) -> dict[str, Any]:
         "tone": judged.tone,
         "icon": judged.icon,
         "deletes_at": None if photo.keep == Keep.READY else photo.delete_at,
+        "to_the_minute": photo.keep == Keep.DAY,
         "used": used,
         "use_href": f"{reverse('create')}?photo={photo.public_id}",
     }
@@ -287,10 +302,14 @@ def visits(attempt: Attempt) -> list[Event]:
 def delete(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Asks once, then the photo goes at once and for good."""
     photo = own_photo(request, public_id)
+    chooses_another = request.POST.get("next") == "face_new"
+    if chooses_another and photo.last_used_at and not photo.deleted_at:
+        # Used since that page was opened, so it is no longer a photo nobody wanted: ask.
+        return redirect("face_delete", photo.public_id)
     if request.method == "POST":
         safekeeping.erase(photo)
         messages.success(request, _("The photo is deleted, for good."))
-        return redirect("face_new" if request.POST.get("next") == "face_new" else "faces")
+        return redirect("face_new" if chooses_another else "faces")
     if photo.deleted_at:
         return redirect("face", photo.public_id)
     open_requests = AvatarRequest.objects.filter(photo=photo).open()
@@ -308,7 +327,11 @@ def keep(request: PersonRequest, public_id: UUID) -> HttpResponse:
     photo = present_photo(request, public_id)
     form = KeepForm(request.POST)
     if form.is_valid():
-        safekeeping.change_keep(photo, Keep(form.cleaned_data["keep"]))
+        chosen = Keep(form.cleaned_data["keep"])
+        if (photo.last_used_at or photo.created_at) + KEEP_FOR[chosen] <= timezone.now():
+            messages.warning(request, _("By that choice this photo would go at once."))
+            return redirect("face_delete", photo.public_id)
+        safekeeping.change_keep(photo, chosen)
         messages.success(request, _("Saved."))
     else:
         messages.error(request, _("Choose how long we keep the photo."))

@@ -4,6 +4,7 @@ Knows the nouns, `generation.cancel`, the board and words.
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -94,6 +95,13 @@ def own_request_and_balance(request: PersonRequest, public_id: UUID) -> tuple[Av
     return found, max(0, found.balance)
 
 
+def see(shown: Iterable[AvatarRequest]) -> None:
+    """Whoever sees an ending needs no letter about it. No query while no letter is owed."""
+    owed = [wish.pk for wish in shown if wish.mail_due_at is not None]
+    if owed:
+        AvatarRequest.objects.filter(pk__in=owed, state__in=sorted(ENDED)).update(mail_due_at=None)
+
+
 @signed_in
 def job(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """The page of one request, and the part of it that is asked for at every tick.
@@ -102,11 +110,7 @@ def job(request: PersonRequest, public_id: UUID) -> HttpResponse:
     words of the same state → those words; another state → the whole card.
     """
     avatar_request, balance = own_request_and_balance(request, public_id)
-    if avatar_request.mail_due_at is not None:
-        # Whoever sees the ending needs no letter about it.
-        AvatarRequest.objects.filter(pk=avatar_request.pk, state__in=sorted(ENDED)).update(
-            mail_due_at=None
-        )
+    see([avatar_request])
     shown = card(avatar_request, request.user)
     shown["receipt"] = receipt_of(avatar_request, balance)
     if not (request.htmx and "v" in request.GET):

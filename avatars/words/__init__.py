@@ -44,6 +44,7 @@ from avatars.words.waiting import (
 from avatars.words.wishes import (
     CATEGORIES,
     FORM_TOO_OLD,
+    barred,
     not_enough,
     refusal,
     too_fast,
@@ -69,6 +70,7 @@ __all__ = [
     "Step",
     "Words",
     "about",
+    "barred",
     "credits",
     "credits_back",
     "credits_charged",

@@ -8,7 +8,7 @@ from django.utils import formats, timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import NotEnoughCredits, Wallet
+from accounts.models import NotEnoughCredits, User, Wallet
 from avatars import generation
 from avatars.models import Quality
 from avatars.models.avatar_requests import PROMPT_LIMIT
@@ -26,6 +26,10 @@ CATEGORIES: dict[str, Words] = {
     "deception": _("a document or a deception"),
     "rules": _("something our rules exclude"),
 }
+
+
+SUSPENDED = _("Your account is suspended: you can look and leave, but not make.")
+FROZEN = _("Your credits are being checked by our staff. Nothing was charged.")
 
 
 def words_missing() -> str:
@@ -59,10 +63,11 @@ def refusal(error: generation.SubmitRefused | NotEnoughCredits, quality: Quality
             ) % {"n": error.limit}
         case generation.TooManyToday():
             again_at = formats.time_format(timezone.localtime(error.again_at), "H:i")
-            return gettext("%(n)d avatars a day is your limit. The next can start at %(time)s.") % {
-                "n": error.limit,
-                "time": again_at,
-            }
+            return ngettext(
+                "%(n)d avatar a day is your limit. The next can start at %(time)s.",
+                "%(n)d avatars a day is your limit. The next can start at %(time)s.",
+                error.limit,
+            ) % {"n": error.limit, "time": again_at}
         case generation.LineTooLong():
             wait = duration(WAIT_LIMIT.total_seconds())
             said = gettext(
@@ -70,7 +75,7 @@ def refusal(error: generation.SubmitRefused | NotEnoughCredits, quality: Quality
             )
             return f"{said % {'wait': wait}} {NO_CREDITS_USED}"
         case generation.Suspended():
-            return gettext("Your account is suspended: you can look and leave, but not make.")
+            return str(SUSPENDED)
         case NotEnoughCredits():
             return not_enough(error.wallet, quality)
     raise TypeError(f"no words for {type(error).__name__}")
@@ -79,7 +84,7 @@ def refusal(error: generation.SubmitRefused | NotEnoughCredits, quality: Quality
 def not_enough(wallet: Wallet, quality: Quality) -> str:
     """What is missing, or what is owed, and how it is settled."""
     if wallet.frozen:
-        return gettext("Your credits are being checked by our staff. Nothing was charged.")
+        return str(FROZEN)
     if wallet.debt:
         return ngettext(
             "You owe %(n)d credit because a payment was reversed. Buying a pack settles it first.",
@@ -91,6 +96,13 @@ def not_enough(wallet: Wallet, quality: Quality) -> str:
         "cost": quality.cost,
         "balance": wallet.spendable,
     }
+
+
+def barred(user: User) -> str:
+    """Why this person can make nothing at all just now, whatever they choose; empty if they can."""
+    if user.suspended_at is not None:
+        return str(SUSPENDED)
+    return str(FROZEN) if user.wallet.frozen else ""
 
 
 def too_fast(seconds: int) -> str:

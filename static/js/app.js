@@ -103,7 +103,7 @@ for (const name of ["online", "offline"]) addEventListener(name, () => { if (off
 const dialog = byId("dialog");
 async function open(link) {
   const answer = await fetch(link.href, { headers: { "HX-Request": "true" } });
-  if (!answer.ok || answer.redirected) throw new Error(answer.statusText);
+  if (!answer.ok || answer.redirected || answer.headers.has("HX-Refresh")) throw new Error(answer.statusText);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   byId("dialog-body").replaceChildren(...(page.querySelector("main") ?? page.body).childNodes);
   dialog.setAttribute("aria-label", page.title || link.textContent);

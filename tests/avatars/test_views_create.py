@@ -115,7 +115,7 @@ def test_bens_photo_cannot_be_chosen(client, ada, ben):
     client.force_login(ada)
     response = client.post(CREATE, form(ada, photo))
     assert response.status_code == 422
-    assert "That photo was deleted on schedule. Choose another." in text(response)
+    assert "That photo is deleted. Choose another." in text(response)
     assert AvatarRequest.objects.count() == 0
 
 
@@ -269,7 +269,7 @@ def test_a_photo_deleted_in_another_tab_is_said_to_be_gone(client, ada):
     client.force_login(ada)
     response = client.post(CREATE, wish)
     assert response.status_code == 422
-    assert "That photo was deleted on schedule. Choose another." in text(response)
+    assert "That photo is deleted. Choose another." in text(response)
     assert_kept(response)
 
 
@@ -359,7 +359,7 @@ def test_a_deleted_photo_of_the_address_is_said_to_be_gone(client, ada):
     safekeeping.erase(photo)
     client.force_login(ada)
     page = text(client.get(CREATE, {"photo": photo.public_id}))
-    assert "That photo was deleted on schedule. Choose another." in page
+    assert "That photo is deleted. Choose another." in page
 
 
 @pytest.mark.parametrize("name", ["photo", "from"])

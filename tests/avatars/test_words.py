@@ -155,7 +155,7 @@ REFUSALS = [
         "This description can't be used because it asks for something our rules exclude. "
         "No credits were used.",
     ),
-    (generation.PhotoGone(), "That photo was deleted on schedule. Choose another."),
+    (generation.PhotoGone(), "That photo is deleted. Choose another."),
     (
         generation.ConsentMissing(),
         "Before the next avatar, please read how your face photo is used.",

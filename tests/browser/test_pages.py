@@ -85,8 +85,6 @@ def test_pages_stay_within_their_budget_of_scripts_and_styles(demo_site, open_co
         )
         weight = {"js": 0, "css": 0}
         for name in names:
-            if "django-htmx" in name:
-                continue  # django-htmx's own help for developers, absent with DEBUG off
             body = page.request.get(name).body()
             weight[Path(name.split("?")[0]).suffix[1:]] += len(gzip.compress(body, 9))
         budget = SCRIPT_BUDGETS.get(visit.name.split("--")[0], OTHER_SCRIPT_BUDGET) * KILOBYTE

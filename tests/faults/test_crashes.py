@@ -278,13 +278,6 @@ def test_a_worker_that_dies_at_any_crossing_costs_neither_picture_nor_credit(
 
     deaths = moments(lambda moment: survives(life(), crossings, moment), stride)
     assert deaths >= 25 // stride
-    print(
-        "XX",
-        behaviour,
-        deaths,
-        len(crossings.names),
-        crossings.names if behaviour == BEHAVIOURS[0] else "",
-    )
     if DEPTH == "pairs":
         for first in range(1, deaths * stride, stride):
             moments(lambda second, first=first: survives(life(), crossings, first, second), stride)
@@ -309,9 +302,8 @@ def test_a_web_process_that_dies_while_it_serves_the_face_or_hears_a_bell_costs_
         nothing_is_left_over(life)
         return len(crossings.names) >= moment
 
-    n = moments(survives_in_the_web, 1)
-    assert n >= 4
-    print("XX", n, crossings.names)
+    deaths = moments(survives_in_the_web, 1)
+    assert deaths >= 4
 
 
 def test_an_erasure_that_dies_at_any_crossing_is_finished_by_the_next(outside, crossings, face):
@@ -325,9 +317,8 @@ def test_an_erasure_that_dies_at_any_crossing_is_finished_by_the_next(outside, c
         assert findings() == []
         return died
 
-    n = moments(is_finished, 1)
-    print("XX", n, crossings.names)
-    assert n >= 12
+    deaths = moments(is_finished, 1)
+    assert deaths >= 12
 
 
 def test_a_photo_whose_upload_dies_at_any_crossing_leaves_no_object(outside, crossings):
@@ -347,9 +338,8 @@ def test_a_photo_whose_upload_dies_at_any_crossing_leaves_no_object(outside, cro
             assert findings() == []
         return died
 
-    n = moments(leaves_nothing, 1)
-    print("XX", n, crossings.names)
-    assert n >= 8
+    deaths = moments(leaves_nothing, 1)
+    assert deaths >= 8
 
 
 def test_control_an_order_sent_again_in_doubt_is_caught(outside, crossings, face, monkeypatch):
