@@ -20,7 +20,7 @@ from accounts.models import User
 class AccountAdapter(DefaultAccountAdapter):
     # Allauth's own limits in words: 3 tries a code (ACCOUNT_*_BY_CODE_MAX_ATTEMPTS), 5 failed
     # sign-ins in 300 seconds (ACCOUNT_RATE_LIMITS, login_failed).
-    error_messages = {  # noqa: RUF012 - allauth's contract
+    error_messages = {
         **DefaultAccountAdapter.error_messages,
         "incorrect_code": _("That code isn't right. After 3 tries we send a new one."),
         "too_many_login_attempts": _(

@@ -20,8 +20,9 @@ class ReasonMissing(Exception):
 
 def welcome(user: User) -> None:
     """The first proved address of a person brings the welcome credits, once for ever."""
-    User.objects.filter(pk=user.pk, verified_at=None).update(verified_at=timezone.now())
-    if settings.WELCOME_CREDITS:
+    unproved = User.objects.filter(pk=user.pk, verified_at=None)
+    is_first = unproved.update(verified_at=timezone.now())
+    if is_first and settings.WELCOME_CREDITS:
         user.wallet.grant(Kind.WELCOME, settings.WELCOME_CREDITS, f"welcome:{user.pk}")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import models
 from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -31,19 +32,18 @@ def findings(*, files: bool = False) -> list[Finding]:
     return [*found, *listing()] if files else found
 
 
-def check_books() -> None:
-    """The nightly pass: findings call staff, and a wallet whose reserve is not what its open
+def check_books() -> list[Finding]:
+    """The nightly pass: findings call staff, and every wallet whose reserve is not what its open
     requests cost is frozen, because stopping beats going on wrong.
     """
     found = findings()
     report(found)
-    for broken in found:
-        if broken.invariant == "I4":
-            Wallet.objects.filter(pk__in=broken.rows).update(frozen=True)
+    Wallet.objects.filter(pk__in=list(unreserved())).update(frozen=True)
+    return found
 
 
-def reserves() -> Iterator[Finding]:
-    """I4: what a wallet has reserved is what its open requests cost."""
+def unreserved() -> models.QuerySet[Wallet, int]:
+    """Wallets that have not reserved exactly what their open requests cost."""
     costs = (
         AvatarRequest.objects.open()
         .order_by()
@@ -55,9 +55,12 @@ def reserves() -> Iterator[Finding]:
     unequal = Wallet.objects.annotate(open_cost=Coalesce(Subquery(costs), 0)).exclude(
         reserved=F("open_cost")
     )
-    yield from finding(
-        "I4", "reserved is not the cost of open requests", unequal.values_list("pk", flat=True)
-    )
+    return unequal.values_list("pk", flat=True)
+
+
+def reserves() -> Iterator[Finding]:
+    """I4: what a wallet has reserved is what its open requests cost."""
+    yield from finding("I4", "reserved is not the cost of open requests", unreserved())
 
 
 def endings() -> Iterator[Finding]:

@@ -110,8 +110,7 @@ def look(avatar_request: AvatarRequest) -> None:
     now = timezone.now()
     breaker = Breaker.of(Service.FACE_GEN)
     match answer.outcome:
-        case Seen.DONE:
-            breaker.success()
+        case Seen.DONE:  # says nothing about whether a new order would be taken
             sending.bring_home(avatar_request, attempt, answer, now)
             return
         case Seen.FAILED:
@@ -130,8 +129,10 @@ def look(avatar_request: AvatarRequest) -> None:
         case Seen.FULL:
             breaker.full(answer.retry_after, now)
         case Seen.ACCOUNT:
+            is_known = breaker.is_pausing(now)
             breaker.account_trouble(now, answer.detail)
-            staff.error("the provider's account refuses us: %s", answer.detail)
+            if not is_known:
+                staff.error("the provider's account refuses us: %s", answer.detail)
         case _:
             pass  # running, or an answer that says nothing about the job
     sending.free_overdue_slot(attempt, now)
@@ -262,8 +263,8 @@ def add_avatar(
         created_at=now,
     )
     if avatar_request.photo_id:
-        FacePhoto.objects.used(avatar_request.photo_id, now)
-        FacePhoto.objects.filter(pk=avatar_request.photo_id, keep=Keep.READY).update(delete_at=now)
+        until_ready = FacePhoto.objects.filter(pk=avatar_request.photo_id, keep=Keep.READY)
+        until_ready.filter(deleted_at=None).update(delete_at=now)
 
 
 # ── Late pictures ───────────────────────────────────────────────────────────────────────────────
@@ -288,7 +289,8 @@ def look_for_late_picture(avatar_request: AvatarRequest) -> None:
     """FAILED is final for money. If a picture turns up after all, it is a gift."""
     now = timezone.now()
     attempt = watched_attempt(avatar_request, now)
-    if attempt is None or avatar_request.avatars.exists():
+    is_over = attempt is None or not avatar_request.user.is_active
+    if attempt is None or is_over or avatar_request.avatars.exists():
         avatar_request.wait_no_more()
         return
     if not attempt.outputs:

@@ -5,6 +5,7 @@ task, sweep and command: it may be called too often, never wrongly.
 """
 
 import logging
+import math
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,13 +29,7 @@ from avatars.models import (
 )
 from avatars.models.attempts import Breaker, Outcome, Service
 from avatars.models.avatar_requests import PROMPT_LIMIT
-from avatars.models.pace import (
-    WAIT_LIMIT,
-    line_length,
-    pace,
-    promise,
-    wait_seconds,
-)
+from avatars.models.pace import WAIT_LIMIT, busy_slots, pace, promise, wait_seconds
 
 logger = logging.getLogger("likeness.engine")
 staff = logging.getLogger("likeness.staff")
@@ -124,12 +119,16 @@ def submit(user: User, wish: Wish) -> AvatarRequest:
         return earlier
     now = timezone.now()
     prompt, avoid = check_wish(user, wish, now)
+    drawing = pace(wish.style, wish.quality).p50
     try:
         with transaction.atomic():
-            return hold_and_join(user, wish, prompt, avoid, number, now)
-    except (IntegrityError, ReferenceTaken):
-        # A double click: the other half was faster with the same number.
-        return AvatarRequest.objects.get(user=user, public_id=number)
+            return hold_and_join(user, wish, prompt, avoid, number, now, drawing)
+    except (IntegrityError, ReferenceTaken, SubmitRefused):
+        # A double click: the other half was faster with the same number, and took the last place.
+        winner = AvatarRequest.objects.filter(user=user, public_id=number).first()
+        if winner is None:
+            raise
+        return winner
 
 
 def check_wish(user: User, wish: Wish, now: datetime) -> tuple[str, str]:
@@ -154,9 +153,17 @@ def check_wish(user: User, wish: Wish, now: datetime) -> tuple[str, str]:
 
 
 def hold_and_join(
-    user: User, wish: Wish, prompt: str, avoid: str, number: uuid.UUID, now: datetime
+    user: User,
+    wish: Wish,
+    prompt: str,
+    avoid: str,
+    number: uuid.UUID,
+    now: datetime,
+    drawing: float,
 ) -> AvatarRequest:
-    """The transaction of a submit: top-up, hold (locks the wallet), counts, turn, row."""
+    """The transaction of a submit: top-up, hold (locks the wallet), counts, turn, row. `drawing`
+    is how many seconds a picture takes just now.
+    """
     quota = user.quota
     quota.top_up(now)
     cost = wish.quality.cost
@@ -168,7 +175,8 @@ def hold_and_join(
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if own.filter(created_at__gte=midnight).count() >= quota.max_per_day:
         raise TooManyToday(quota.max_per_day, midnight + timedelta(days=1))
-    shown_wait = expected_seconds(wish.style, wish.quality, now)
+    turn = AvatarRequest.objects.next_turn(user.pk)
+    shown_wait = wait_behind(turn, drawing, now) + drawing
     if shown_wait > WAIT_LIMIT.total_seconds():
         raise LineTooLong
     deadline = promise(shown_wait, now)
@@ -185,7 +193,7 @@ def hold_and_join(
         cost=cost,
         batch=wish.batch,
         state=State.QUEUED,
-        turn=AvatarRequest.objects.next_turn(user.pk),
+        turn=turn,
         due_at=deadline,
         deadline_at=deadline,
         hold=hold,
@@ -195,12 +203,20 @@ def hold_and_join(
 
 
 def expected_seconds(style: str, quality: str, now: datetime) -> float:
-    """Wait and drawing of a request that joined the line now, in seconds."""
+    """Wait and drawing of a newcomer's request that joined the line now, in seconds."""
     drawing = pace(style, quality).p50
-    waiting = line_length()
-    slots_free = settings.FACE_GEN_SLOTS - Attempt.objects.filter(slot_no__isnull=False).count()
-    wait = wait_seconds(waiting + 1, drawing, now) if waiting >= max(0, slots_free) else 0.0
-    return wait + drawing
+    head = AvatarRequest.objects.in_line().values_list("turn", flat=True).first() or 0
+    return wait_behind(head, drawing, now) + drawing
+
+
+def wait_behind(turn: int, drawing: float, now: datetime) -> float:
+    """Seconds until somebody who joins in this turn gets a slot: only whoever stands before them
+    counts, not who came before them. Counted no further than matters.
+    """
+    enough = math.ceil(WAIT_LIMIT.total_seconds() / drawing + 1) * settings.FACE_GEN_SLOTS + 1
+    ahead = AvatarRequest.objects.filter(state=State.QUEUED, turn__lte=turn)[:enough].count()
+    free = settings.FACE_GEN_SLOTS - busy_slots()
+    return wait_seconds(ahead + 1, drawing, now) if ahead >= max(0, free) else 0.0
 
 
 def cancel(avatar_request: AvatarRequest, reason: Reason = Reason.OWNER) -> bool:

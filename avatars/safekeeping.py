@@ -26,6 +26,7 @@ from avatars.models import (
     State,
     StoredFile,
 )
+from avatars.models.files import WRITER_GRACE
 from avatars.models.photos import KEEP_FOR
 
 logger = logging.getLogger("likeness.files")
@@ -121,10 +122,13 @@ def purge(avatar: Avatar) -> bool:
     now = timezone.now()
     files = [pk for pk in (avatar.file_id, avatar.thumb_id) if pk]
     with transaction.atomic():
-        purged = Avatar.objects.filter(pk=avatar.pk, file__isnull=False).update(
-            file=None, thumb=None, trashed_at=avatar.trashed_at or now
+        # As we read it: whoever took it out of the trash meanwhile keeps it.
+        unchanged = Avatar.objects.filter(
+            pk=avatar.pk, file__isnull=False, trashed_at=avatar.trashed_at
         )
-        StoredFile.objects.filter(pk__in=files).doom(now)
+        purged = unchanged.update(file=None, thumb=None, trashed_at=avatar.trashed_at or now)
+        if purged:
+            StoredFile.objects.filter(pk__in=files).doom(now)
     return bool(purged)
 
 
@@ -137,7 +141,8 @@ def erase_due() -> int:
         erase(photo)
     for avatar in Avatar.objects.overdue_in_trash(now):
         purge(avatar)
-    StoredFile.objects.abandoned(now).update(state=FileState.DOOMED, due_at=now)
+    # Not at once: a writer that was asleep may only now put its object.
+    StoredFile.objects.abandoned(now).update(state=FileState.DOOMED, due_at=now + WRITER_GRACE)
     return empty_bins(StoredFile.objects.doomed(timezone.now())[:DELETIONS_AT_ONCE])
 
 

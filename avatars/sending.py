@@ -24,7 +24,7 @@ from django.utils import timezone
 from avatars import face_gen, storage
 from avatars.face_gen import Answer, Order
 from avatars.face_gen import Outcome as Seen
-from avatars.models import Attempt, AvatarRequest, Breaker, Quality, Reason, State
+from avatars.models import Attempt, AvatarRequest, Breaker, FacePhoto, Quality, Reason, State
 from avatars.models.attempts import MAX_ATTEMPTS, Outcome, Service, new_token, token_hash
 from avatars.models.avatar_requests import UNDER_WAY, jitter
 
@@ -174,6 +174,12 @@ def announce(
     with transaction.atomic():
         if not avatar_request.renew(now):
             return False
+        photo = FacePhoto.objects.filter(requests=avatar_request, deleted_at=None)
+        # A touch that locks the row: its erasure comes wholly before, and then nothing leaves, or
+        # wholly after, and then closes this link.
+        if not photo.update(deleted_at=None):
+            avatar_request.wait(now)
+            return False
         Attempt.objects.filter(pk=attempt.pk).update(
             sent_at=now,
             doorbell_hash=token_hash(doorbell) if doorbell else None,
@@ -201,6 +207,8 @@ def record(avatar_request: AvatarRequest, attempt: Attempt, answer: Answer) -> N
             drawn_in_vain(avatar_request, attempt, now, answer.detail)
         case Seen.REFUSED:
             refuse(avatar_request, Reason.REFUSED, answer, now)
+        case Seen.FACE_UNREACHABLE if attempt.face_hash and not attempt.face_open:
+            give_up(avatar_request, Reason.PHOTO_DELETED, now)  # its owner closed the link
         case Seen.FACE_UNREACHABLE if attempt.face_hits > 0 or not attempt.face_hash:
             refuse(avatar_request, Reason.PHOTO_UNREADABLE, answer, now)
         case Seen.FACE_UNREACHABLE | Seen.ODD:

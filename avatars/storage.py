@@ -3,6 +3,7 @@
 Knows Django's storages and the settings; none of our rows. The only importer of storages.
 """
 
+import os
 import time
 from typing import Any, cast
 
@@ -64,6 +65,13 @@ class PrivateFileStorage(FileSystemStorage):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the library's contract
         super().__init__(allow_overwrite=True, **options)
+
+    def _save(self, name: str, content: File) -> str:
+        """On the disk before it is called kept: the rows survive a power cut, so must the file."""
+        name = super()._save(name, content)  # type: ignore[misc] # private, hence not in the stubs
+        with self.open(name) as written:
+            os.fsync(written.fileno())
+        return name
 
     def url(self, name: str | None) -> str:
         made_in = window()

@@ -5,19 +5,18 @@ neither believes anything else.
 """
 
 import json
-import re
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from avatars import delivery, storage
+from avatars import delivery, generation, storage
+from avatars.answers import id_in
 from avatars.models import Attempt
 from avatars.tasks import ring
 
 BODY_LIMIT = 64 * 1024
-JOB_NUMBER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @csrf_exempt  # the provider has no cookie; the token in the path is the proof
@@ -30,7 +29,7 @@ def doorbell(request: HttpRequest, token: str) -> HttpResponse:
     pk = delivery.answer_doorbell(token, job_id, track_id)
     if pk is None:
         return HttpResponse(status=404)
-    ring([pk])
+    ring(generation.due_now(pk))
     return HttpResponse(status=200)
 
 
@@ -44,11 +43,8 @@ def said(request: HttpRequest) -> tuple[str, str]:
         return "", ""
     if not isinstance(body, dict):
         return "", ""
-    job_id, track_id = (
-        str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-        for value in (body.get("id"), body.get("track_id"))
-    )
-    return (job_id if JOB_NUMBER.fullmatch(job_id) else ""), track_id
+    track_id = body.get("track_id")
+    return id_in(body.get("id")), str(track_id) if isinstance(track_id, str | int) else ""
 
 
 @require_safe
@@ -56,7 +52,8 @@ def face_link(request: HttpRequest, token: str) -> HttpResponse:
     """The face photo for the provider: every read is counted before a byte leaves, under the same
     condition that a revocation checks. 410 once closed.
     """
-    attempt = Attempt.objects.serve_face(token, timezone.now())
+    now = timezone.now()
+    attempt = Attempt.objects.open_face(token, now).select_related("request__photo__file").first()
     photo = attempt.request.photo if attempt is not None else None
     if photo is None or photo.file is None:
         return HttpResponse(status=410)
@@ -66,6 +63,9 @@ def face_link(request: HttpRequest, token: str) -> HttpResponse:
         return HttpResponse(status=410)
     except storage.StorageAway:
         return HttpResponse(status=503, headers={"Retry-After": "5"})
+    # Only what is really served is counted: our own 503 must not look like a face that was read.
+    if not Attempt.objects.serve_face(token, now):
+        return HttpResponse(status=410)
     return HttpResponse(
         content,
         content_type="image/jpeg",

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
@@ -97,11 +98,14 @@ FACE_GEN_URL = env.str(
     if MODELSLAB_API_KEY
     else f"http://127.0.0.1:{FACE_GEN_STANDIN_PORT}/api/",
 )
+FACE_GEN_URL = FACE_GEN_URL.rstrip("/") + "/"
 FACE_GEN_STANDIN = loopback(FACE_GEN_URL)
 if FACE_GEN_STANDIN and not MODELSLAB_API_KEY:
     MODELSLAB_API_KEY = "local-demo"
 # Places the provider's account has at once: 5, 10 or 15 by plan (docs: rate limits, May 2026).
 FACE_GEN_SLOTS = env.int("FACE_GEN_SLOTS", default=5)
+if not 1 <= FACE_GEN_SLOTS <= 64:
+    raise ImproperlyConfigured(f"FACE_GEN_SLOTS is {FACE_GEN_SLOTS}; it is 1 to 64.")
 # Exact host names, never a suffix: anybody may open a bucket beside the provider's.
 FACE_GEN_RESULT_HOSTS = env.list(
     "FACE_GEN_RESULT_HOSTS",
@@ -137,6 +141,7 @@ if not STRIPE_SECRET_KEY:
 STRIPE_STANDIN = bool(STRIPE_API_URL) and loopback(STRIPE_API_URL)
 
 STYLEGUIDE_OPEN = DEBUG
+DEMO_ALLOWED = DEBUG
 STAND_IN = FACE_GEN_STANDIN or STRIPE_STANDIN
 if STAND_IN and not DEBUG:
     raise ImproperlyConfigured("Stand-ins run only with DEBUG on: unset the loopback addresses.")
@@ -247,7 +252,12 @@ if EMBEDDED and not DEBUG:
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"polling_interval": 0.02}
     if EMBEDDED
-    else {"max_retries": 0, "socket_connect_timeout": 0.5, "visibility_timeout": 600}
+    else {
+        "max_retries": 0,
+        "socket_connect_timeout": 0.5,
+        "visibility_timeout": 600,
+        "socket_timeout": 2,
+    }
 )
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
@@ -277,17 +287,17 @@ CELERY_BEAT_SCHEDULE = {
     },
     "top_up": {
         "task": "accounts.tasks.top_up",
-        "schedule": 6 * 3600,
+        "schedule": crontab(hour="*/6", minute=0),
         "options": {"expires": 3600},
     },
     "check_requests": {
         "task": "avatars.tasks.check_books",
-        "schedule": 24 * 3600,
+        "schedule": crontab(hour=3, minute=0),
         "options": {"expires": 3600},
     },
     "check_wallets": {
         "task": "accounts.tasks.check_books",
-        "schedule": 24 * 3600,
+        "schedule": crontab(hour=3, minute=10),
         "options": {"expires": 3600},
     },
 }

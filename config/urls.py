@@ -75,4 +75,4 @@ urlpatterns = [
 if settings.LOCAL_MAILBOX:
     urlpatterns.append(path("dev/mail/", mailbox.page, name="dev_mail"))
 # Last: whatever has no address, line breaks included.
-urlpatterns.append(re_path(r"(?s)^.*$", not_found, name="not_found"))
+urlpatterns.append(re_path(r"", not_found, name="not_found"))

@@ -46,21 +46,21 @@ class AttemptQuerySet(models.QuerySet["Attempt"]):
     def live(self) -> "AttemptQuerySet":
         return self.filter(ended_at=None)
 
-    def serve_face(self, token: str, now: datetime) -> "Attempt | None":
-        """Count one read of the face link, under the same condition that makes it valid. None: the
-        link is closed. Together with `revoke_unread` exactly one of the two can be first.
-        """
-        open_links = self.filter(
+    def open_face(self, token: str, now: datetime) -> "AttemptQuerySet":
+        """The attempt whose face link this is, while the link is valid."""
+        return self.filter(
             face_hash=token_hash(token),
             face_open=True,
             face_hits__lt=MAX_FACE_HITS,
             sent_at__gt=now - FACE_LINK_LIFE,
         )
-        if not open_links.update(face_hits=F("face_hits") + 1, face_read_at=now):
-            return None
-        return (
-            self.filter(face_hash=token_hash(token)).select_related("request__photo__file").first()
-        )
+
+    def serve_face(self, token: str, now: datetime) -> bool:
+        """Count one read of the face link, under the same condition that makes it valid. False: it
+        is closed. Together with `revoke_unread` exactly one of the two can be first.
+        """
+        counted = self.open_face(token, now).update(face_hits=F("face_hits") + 1, face_read_at=now)
+        return bool(counted)
 
 
 class Attempt(models.Model):
@@ -189,10 +189,10 @@ class Breaker(models.Model):
         """How many places we dare to take: one wider for every five quiet minutes."""
         if self.strikes >= STRIKES_TO_NARROW:
             return 1
-        width = self.width
-        if self.narrowed_at is not None:
-            width += int((now - self.narrowed_at) / WIDEN_AFTER)
-        return min(width, settings.FACE_GEN_SLOTS)
+        if self.narrowed_at is None:
+            return settings.FACE_GEN_SLOTS
+        quiet_periods = max(0, int((now - self.narrowed_at) / WIDEN_AFTER))
+        return min(self.width + quiet_periods, settings.FACE_GEN_SLOTS)
 
     def allowed(self, now: datetime) -> int:
         return 0 if self.is_pausing(now) else self.width_now(now)

@@ -195,6 +195,7 @@ class AvatarRequest(models.Model):
             models.Index(fields=["user", "state", "turn"], name="requests_of_a_person_by_state"),
             models.Index(fields=["user", "-id"], name="requests_of_a_person"),
             models.Index(fields=["mail_due_at"], name="requests_mail_due"),
+            models.Index(fields=["state", "style", "quality", "-id"], name="requests_for_pace"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -307,6 +308,8 @@ class AvatarRequest(models.Model):
                 }
                 if not self._mine().filter(resolution=None).update(**fields):
                     raise _Lost
+                if self.photo_id:
+                    FacePhoto.objects.used(self.photo_id, now)
         except (_Lost, ReferenceTaken):
             return False
         return self._changed(fields)

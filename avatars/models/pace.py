@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 
 from avatars.models.attempts import Attempt, Breaker, Outcome, Service
 from avatars.models.avatar_requests import AvatarRequest, State
@@ -37,16 +37,12 @@ class Pace:
 
 def pace(style: str, quality: str) -> Pace:
     """The pace of the last fifty finished pictures of that style and quality."""
+    sent_at = Attempt.objects.filter(request=OuterRef("pk"), outcome=Outcome.DONE)
     finished = (
-        Attempt.objects.filter(
-            outcome=Outcome.DONE,
-            request__state=State.READY,
-            request__style=style,
-            request__quality=quality,
-            sent_at__isnull=False,
-        )
+        AvatarRequest.objects.filter(state=State.READY, style=style, quality=quality)
         .order_by("-pk")
-        .values_list("sent_at", "request__ended_at")[:SAMPLES]
+        .annotate(sent_at=Subquery(sent_at.values("sent_at")[:1]))
+        .values_list("sent_at", "ended_at")[:SAMPLES]
     )
     seconds = sorted((ended - sent).total_seconds() for sent, ended in finished if sent and ended)
     if len(seconds) < ENOUGH_SAMPLES:

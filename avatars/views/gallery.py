@@ -70,9 +70,9 @@ def gallery(request: PersonRequest) -> HttpResponse:
     if before and not avatars:
         return redirect(search.address())
     requests = shown_requests(request.user)
-    progress.see(requests)
     context |= {"tray": tray_of(requests), "styles": search.chips()}
     if not search.is_on() and not before:
+        progress.see(requests)
         newest = str(avatars[0].public_id) if avatars else ""
         context |= {"requests": [request_tile(wish) for wish in requests], "newest": newest}
         if not avatars and not requests:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
+from django.core.management.base import CommandError
 from django.db import IntegrityError, transaction
 
 from accounts import gifts
@@ -34,6 +35,8 @@ WISHES = (
 
 def people() -> dict[str, User]:
     """The three, made once; whoever is there already is left as they are."""
+    if not settings.DEMO_ALLOWED:
+        raise CommandError("The demo's people have a printed password: they live on clones only.")
     ada, ben = person(ADA), person(BEN)
     mo = person(MO, is_staff=True, is_superuser=True)
     ada.wallet.grant(

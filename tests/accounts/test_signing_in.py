@@ -7,6 +7,7 @@ import re
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core import mail
 from django.urls import reverse
 
@@ -139,3 +140,44 @@ def test_buttons_for_social_sign_in_are_absent_without_their_keys(client):
     page = client.get(reverse("account_login")).content
     assert b"Google" not in page
     assert b"GitHub" not in page
+
+
+def test_the_code_page_offers_the_same_for_a_known_address_as_for_a_new_one(client, ada):
+    pages = []
+    for email in (ada.email, "other@example.org"):
+        sign_up(client, email)
+        page = client.get(reverse("account_email_verification_sent")).text
+        assert "Use another address" in page
+        pages.append(re.sub(r'value="[^"]{64}"', "", page).replace(email, ""))
+        client.cookies.clear()
+    assert pages[0] == pages[1]
+
+
+def test_a_known_address_costs_as_many_password_hashes_as_a_new_one(client, ada, monkeypatch):
+    hashed = []
+    encode = MD5PasswordHasher.encode
+    monkeypatch.setattr(
+        MD5PasswordHasher,
+        "encode",
+        lambda hasher, password, salt: hashed.append(password) or encode(hasher, password, salt),
+    )
+    counts = []
+    for email in (ada.email, "other@example.org"):
+        hashed.clear()
+        sign_up(client, email)
+        client.cookies.clear()
+        counts.append(len(hashed))
+    assert counts == [1, 1]
+
+
+def test_a_wrong_code_is_told_with_the_way_on(client):
+    sign_up(client)
+    page = client.post(reverse("account_email_verification_sent"), {"code": "000000"})
+    [error] = page.context["verify_form"].errors["code"]
+    assert error == "That code isn't right. After 3 tries we send a new one."
+
+
+def test_a_wrong_password_is_told_without_saying_which_half_is_wrong(client, ada):
+    fields = {"login": ada.email, "password": "not mine"}
+    page = client.post(reverse("account_login"), fields).text
+    assert "The e-mail address or the password is not right." in page

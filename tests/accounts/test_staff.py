@@ -160,3 +160,14 @@ def test_a_superuser_may_give_up_to_a_thousand(client, mo, ada):
 def test_looking_gives_nothing(supports, ada):
     supports.get(f"{address(ada)}?amount=5&reason=x&confirmed=yes")
     assert given_to(ada) == []
+
+
+@pytest.mark.parametrize("changed", [{"reason": "Another reason"}, {"amount": 6}])
+def test_the_same_form_with_something_else_in_it_says_that_nothing_more_was_given(
+    supports, ada, changed
+):
+    form = asked(confirmed="yes")
+    supports.post(address(ada), form)
+    page = supports.post(address(ada), form | changed, follow=True).text
+    assert "Nothing more was given." in page
+    assert [transfer.amount for transfer in given_to(ada)] == [5]

@@ -209,7 +209,7 @@ def test_a_history_of_any_length_costs_the_same(adas, ada, movements, django_ass
 
 
 @pytest.mark.parametrize(
-    "query", ["show=bens", "before=x", "before=-1", "before=²", f"before={'9' * 30}"]
+    "query", ["show=bens", "before=0", "before=x", "before=-1", "before=²", f"before={'9' * 30}"]
 )
 def test_an_address_that_cannot_be_is_not_found(adas, query):
     assert adas.get(f"/credits/?{query}").status_code == 404
@@ -272,6 +272,8 @@ def test_an_unknown_theme_is_refused_and_changes_nothing(client):
         ("https://evil.example/", "/settings/appearance/"),
         ("//evil.example/", "/settings/appearance/"),
         ("javascript:alert(1)", "/settings/appearance/"),
+        ("foo", "/settings/appearance/"),
+        ("create", "/settings/appearance/"),
     ],
 )
 def test_it_leads_back_to_our_own_pages_only(client, asked, expected):

@@ -161,10 +161,12 @@ def test_on_postgresql_a_transfer_is_never_deleted(ada):
     assert Transfer.objects.filter(pk=transfer.pk).exists()
 
 
-def test_the_welcome_is_given_once(ben):
-    gifts.welcome(ben)
-    gifts.welcome(ben)
-    assert pockets(ben.wallet) == (3, 0, 0)
+def test_the_welcome_is_given_once_even_when_its_amount_changes(settings):
+    newcomer = factories.create_user(verified=False)
+    gifts.welcome(newcomer)
+    settings.WELCOME_CREDITS = 9
+    gifts.welcome(newcomer)
+    assert pockets(newcomer.wallet) == (3, 0, 0)
 
 
 def test_a_gift_pressed_twice_is_given_once(ada, mo):

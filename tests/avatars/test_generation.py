@@ -10,7 +10,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from accounts.models import Consent, NotEnoughCredits, Quota, Transfer
+from accounts.models import Consent, NotEnoughCredits, Quota, ReferenceTaken, Transfer
 from avatars import generation
 from avatars.models import AvatarRequest, FacePhoto, Quality, Reason, State
 from avatars.models.attempts import Breaker, Service
@@ -145,7 +145,12 @@ def test_a_wait_no_promise_could_cover_is_refused(ada, ben):
     photo = factories.create_photo(ben)
     for _ in range(44):
         factories.create_request(ben, photo)
-    refused(ada, factories.wish(factories.create_photo(ada)), generation.LineTooLong)
+    factories.give(ben, 1)
+    with pytest.raises(generation.LineTooLong):
+        generation.submit(ben, factories.wish(photo))
+    assert ben.wallet.reserved == 44
+    newcomer = generation.submit(ada, factories.wish(factories.create_photo(ada)))
+    assert newcomer.state == State.QUEUED  # a fair turn: second in line, whoever came before
 
 
 def test_cancelling_in_line_returns_the_credits(ada):
@@ -208,7 +213,19 @@ def test_another_persons_number_is_not_somebody_elses_request(ada, ben):
     number = uuid.uuid4()
     generation.submit(ada, factories.wish(factories.create_photo(ada), number=number))
     factories.give(ben, 1)
-    with pytest.raises(AvatarRequest.DoesNotExist):
+    with pytest.raises(ReferenceTaken):
         generation.submit(ben, factories.wish(factories.create_photo(ben), number=number))
     ben.wallet.refresh_from_db()
     assert (ben.wallet.available, ben.wallet.reserved) == (1, 0)
+
+
+def test_the_second_half_of_a_double_click_at_the_limit_finds_the_first(ada):
+    Quota.objects.filter(user=ada).update(max_open=1)
+    ada.quota.refresh_from_db()
+    asked = factories.wish(factories.create_photo(ada))
+    now = timezone.now()
+    first = generation.submit(ada, asked)
+    # As if it had looked before the first half committed.
+    with pytest.raises(generation.TooManyOpen):
+        generation.hold_and_join(ada, asked, asked.prompt, "", asked.number, now, 60.0)
+    assert generation.submit(ada, asked).pk == first.pk

@@ -58,5 +58,6 @@ def test_a_letter_is_not_sent_within_the_first_minute(ada):
 def test_two_senders_at_once_send_one_letter(ada):
     ended(ada, State.READY)
     first, second = (AvatarRequest.objects.select_related("user__wallet").get() for _ in range(2))
-    assert (notices.send(first), notices.send(second)) == (True, False)
+    post = mail.get_connection()
+    assert (notices.send(first, post), notices.send(second, post)) == (True, False)
     assert len(mail.outbox) == 1

@@ -73,8 +73,9 @@ def test_storage_that_is_away_leaves_only_a_journal_row_that_dooms_itself(ada, m
         accept(ada, "portrait_astronaut.png")
     monkeypatch.undo()
     assert FacePhoto.objects.count() == 0
-    with time_machine.travel(timezone.now() + timedelta(hours=2)):
-        safekeeping.erase_due()
+    for later in (timedelta(hours=2), timedelta(hours=2, minutes=6)):  # doomed, then gone
+        with time_machine.travel(timezone.now() + later):
+            safekeeping.erase_due()
     assert (StoredFile.objects.count(), objects()) == (0, set())
 
 
@@ -104,7 +105,7 @@ def test_erasing_twice_changes_nothing_more(ada):
 def test_an_unread_face_link_dies_with_its_photo(ada):
     sending = factories.create_request_in(State.SENDING, ada)
     safekeeping.erase(sending.photo)
-    assert Attempt.objects.serve_face(f"face-{sending.pk}", timezone.now()) is None
+    assert not Attempt.objects.serve_face(f"face-{sending.pk}", timezone.now())
 
 
 def test_a_photo_goes_when_its_time_has_come(ada, ben):
@@ -124,6 +125,9 @@ def test_a_photo_in_use_is_not_due(ada):
     photo.refresh_from_db()
     assert photo.deleted_at is None
     avatar_request.finish(State.CANCELLED, Reason.OWNER, now=timezone.now())
+    photo.refresh_from_db()
+    assert photo.delete_at > timezone.now() + timedelta(days=29)  # an ending is a use
+    FacePhoto.objects.update(delete_at=timezone.now())
     safekeeping.erase_due()
     photo.refresh_from_db()
     assert photo.deleted_at is not None
@@ -179,3 +183,12 @@ def test_the_audit_finds_strangers_and_missing_objects(ada):
         ("an object without a row", ("photos/stranger.jpg",)),
         ("a kept row without an object", (photo.file.key,)),
     }
+
+
+def test_an_avatar_restored_meanwhile_is_not_emptied_out(ada):
+    avatar = factories.create_avatar(ada)
+    avatar.trash(timezone.now())
+    stale = Avatar.objects.get(pk=avatar.pk)
+    assert avatar.restore()
+    assert not safekeeping.purge(stale)
+    assert Avatar.objects.get(pk=avatar.pk).file.state == FileState.KEPT

@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from avatars import face_gen, sending, storage
+from avatars import face_gen, generation, safekeeping, sending, storage
 from avatars.face_gen import Answer
 from avatars.face_gen import Outcome as Seen
 from avatars.models import Attempt, AvatarRequest, Reason, State
@@ -250,7 +250,7 @@ def test_an_unread_face_is_revoked_and_the_order_may_be_sent_again(ada):
     avatar_request, attempt = uncertain(ada)
     assert avatar_request.state == State.QUEUED
     assert (attempt.face_open, attempt.outcome) == (False, Outcome.UNREAD)
-    assert Attempt.objects.serve_face(f"face-{avatar_request.pk}", timezone.now()) is None
+    assert not Attempt.objects.serve_face(f"face-{avatar_request.pk}", timezone.now())
 
 
 def test_a_crash_between_revoking_and_moving_is_met_again(ada):
@@ -288,15 +288,15 @@ def test_inline_there_is_never_a_second_order_after_an_unclear_answer(ada):
 def test_a_face_is_served_or_revoked_but_never_both(ada):
     avatar_request = factories.create_request_in(State.UNCERTAIN, ada)
     attempt, token = avatar_request.attempts.get(), f"face-{avatar_request.pk}"
-    assert Attempt.objects.serve_face(token, timezone.now()) == attempt
+    assert Attempt.objects.serve_face(token, timezone.now())
     assert not attempt.revoke_unread()
 
 
 def test_a_face_link_dies_after_five_reads_and_after_fifteen_minutes(ada):
     avatar_request = factories.create_request_in(State.SENDING, ada)
     token, now = f"face-{avatar_request.pk}", timezone.now()
-    assert Attempt.objects.serve_face(token, now + timedelta(minutes=16)) is None
-    served = [Attempt.objects.serve_face(token, now) is not None for _ in range(6)]
+    assert not Attempt.objects.serve_face(token, now + timedelta(minutes=16))
+    served = [Attempt.objects.serve_face(token, now) for _ in range(6)]
     assert served == [True] * 5 + [False]
 
 
@@ -370,3 +370,44 @@ def test_the_order_carries_fresh_secrets_and_only_their_hashes_are_kept(ada, set
     assert (first.inline, first.track_id) == (False, attempt.pk)
     assert len({first.face, first.webhook, second.face, second.webhook}) == 4
     assert isinstance(first, face_gen.Order)
+
+
+def test_a_photo_erased_just_before_the_post_never_leaves(ada, settings, monkeypatch):
+    settings.PUBLIC_BASE_URL = ""
+    sent_orders = []
+    monkeypatch.setattr(face_gen, "submit", sent_orders.append)
+    avatar_request = factories.create_request_in(State.SENDING, ada)
+    avatar_request.attempts.update(sent_at=None, doorbell_hash=None, face_hash=None)
+    read = sending.face_for
+
+    def read_and_erase(row: AvatarRequest) -> bytes | None:
+        face = read(row)
+        safekeeping.erase(row.photo)
+        return face
+
+    monkeypatch.setattr(sending, "face_for", read_and_erase)
+    assert avatar_request.claim(timezone.now())
+    sending.send(avatar_request)
+    assert sent_orders == []
+    monkeypatch.setattr(sending, "face_for", read)
+    generation.advance(avatar_request.pk)
+    avatar_request.refresh_from_db()
+    assert (avatar_request.state, avatar_request.reason) == (State.FAILED, Reason.PHOTO_DELETED)
+
+
+def test_a_link_closed_by_its_owner_is_nobodys_fault(ada):
+    avatar_request, _attempt = answered(ada, Answer(Seen.FACE_UNREACHABLE), face_open=False)
+    assert (avatar_request.state, avatar_request.reason) == (State.FAILED, Reason.PHOTO_DELETED)
+    assert breaker().strikes == 0
+
+
+def test_more_places_are_used_as_soon_as_the_plan_has_them(ada, settings):
+    assert breaker().width_now(timezone.now()) == 5
+    settings.FACE_GEN_SLOTS = 15
+    assert breaker().width_now(timezone.now()) == 15
+
+
+def test_a_clock_set_back_narrows_nothing(ada):
+    now = timezone.now()
+    breaker().full(None, now + timedelta(hours=1))
+    assert breaker().width_now(now) == 4

@@ -14,9 +14,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import escape
 
-from accounts.models import Kind, Transfer
+from accounts.models import Kind, Transfer, Wallet
 from avatars import forms, generation, safekeeping, tasks, words
-from avatars.models import AvatarRequest, Quality, State, Style
+from avatars.models import AvatarRequest, Pace, Quality, State, Style
 from avatars.models.attempts import Breaker, Service
 from tests import factories
 
@@ -275,8 +275,17 @@ def test_a_photo_deleted_in_another_tab_is_said_to_be_gone(client, ada):
 
 def test_what_is_no_style_or_quality_is_refused(client, ada):
     client.force_login(ada)
-    response = client.post(CREATE, form(ada, style="vector", quality="ultra", shown_cost="x"))
+    response = client.post(CREATE, form(ada, style="vector", quality="ultra"))
     assert (response.status_code, AvatarRequest.objects.count()) == (422, 0)
+
+
+def test_a_price_that_is_no_number_asks_to_press_again(client, ada):
+    client.force_login(ada)
+    response = client.post(CREATE, form(ada, shown_cost="abc"))
+    assert (response.status_code, AvatarRequest.objects.count()) == (409, 0)
+    assert str(words.FORM_TOO_OLD) in text(response)
+    assert "Enter a whole number" not in text(response)
+    assert_kept(response)
 
 
 # ── The page ────────────────────────────────────────────────────────────────────────────────────
@@ -317,15 +326,21 @@ def test_only_the_chosen_quality_shows_its_button_at_first(client, ada):
     ]
 
 
-def test_the_time_of_the_promise_is_printed_before_the_press(client, ada):
-    ada.time_zone = "Asia/Tokyo"
-    ada.save(update_fields=["time_zone"])
+def test_the_length_of_the_promise_is_printed_before_the_press(client, ada):
     client.force_login(ada)
     page = text(client.get(CREATE))
-    printed = re.search(r'back by <time datetime="[^"]+">(\d\d:\d\d)</time>', page)[1]
-    promised = timezone.now() + timedelta(minutes=15)
-    tokyo = [promised + timedelta(hours=9, minutes=minutes) for minutes in (-1, 0)]
-    assert printed in {f"{moment:%H:%M}" for moment in tokyo}
+    assert "Picture or credits back within 15 minutes</span>" in page
+    assert "back by" not in page
+
+
+def test_the_length_holds_for_every_style_and_quality(client, ada, rung):
+    slow = Pace(known=True, p50=400.2, p80=500.0, p90=600.0, p95=700.0)
+    cache.set(f"board:pace:{Style.CHIBI}:{Quality.FINE}", slow, 60)
+    client.force_login(ada)
+    assert "Picture or credits back within 21 minutes</span>" in text(client.get(CREATE))
+    client.post(CREATE, form(ada))
+    made = AvatarRequest.objects.get()
+    assert made.deadline_at - made.created_at <= timedelta(minutes=21)
 
 
 def test_the_last_used_photo_is_chosen(client, ada):
@@ -360,6 +375,51 @@ def test_a_deleted_photo_of_the_address_is_said_to_be_gone(client, ada):
     client.force_login(ada)
     page = text(client.get(CREATE, {"photo": photo.public_id}))
     assert "That photo is deleted. Choose another." in page
+
+
+def picked(page: str) -> list[str]:
+    return re.findall(r'name="photo" value="([^"]+)" required checked', page)
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_an_earlier_wish_whose_photo_is_gone_takes_no_other_face(client, ada, rung, left):
+    photo, other = factories.create_photo(ada), factories.create_photo(ada)
+    made = factories.create_request_in(State.READY, ada, photo=photo, prompt=WORDS, style="comic")
+    safekeeping.erase(photo)
+    if not left:
+        AvatarRequest.objects.update(photo=None)
+    client.force_login(ada)
+    for address in (f"{CREATE}?from={made.public_id}", CREATE):
+        response = client.get(address)
+        page = text(response)
+        assert "That photo is deleted. Choose another." in page
+        assert picked(page) == []
+        assert_kept(response)
+    gone = re.search(r'type="hidden" name="photo" value="([^"]+)"', page)[1]
+    step = text(client.post(CREATE, form(ada) | {"photo": gone, "go": "preset:detective"}))
+    assert picked(step) == []
+    refused = client.post(CREATE, form(ada) | {"photo": gone})
+    assert refused.status_code == 422
+    assert "That photo is deleted. Choose another." in text(refused)
+    assert client.post(CREATE, form(ada) | {"photo": [gone, str(other.public_id)]}).url
+    assert AvatarRequest.objects.latest("pk").photo == other
+
+
+def test_whoever_has_no_photo_left_is_asked_for_one_and_not_told_twice(client, ada):
+    photo = factories.create_photo(ada)
+    client.force_login(ada)
+    client.get(CREATE, {"photo": photo.public_id})
+    safekeeping.erase(photo)
+    page = text(client.get(CREATE))
+    assert "That photo is deleted." not in page
+    assert "Add a photo first." in page
+
+
+def test_a_photo_that_never_was_hers_does_not_get_into_the_draft(client, ada):
+    photo = factories.create_photo(ada)
+    client.force_login(ada)
+    assert client.get(CREATE, {"photo": uuid.uuid4()}).status_code == 404
+    assert picked(text(client.get(CREATE))) == [str(photo.public_id)]
 
 
 @pytest.mark.parametrize("name", ["photo", "from"])
@@ -468,6 +528,27 @@ def test_whoever_owes_reads_it_where_the_button_was(client, ben):
         "You owe 12 credits because a payment was reversed. "
         "Buying a pack settles it first. Get credits"
     )
+
+
+def test_whose_credits_are_checked_reads_so_and_is_sold_none(client, ada):
+    Wallet.objects.filter(pk=ada.wallet.pk).update(frozen=True)
+    factories.create_photo(ada)
+    client.force_login(ada)
+    page = text(client.get(CREATE))
+    assert "Your credits are being checked by our staff." in page
+    assert "Get credits" not in page
+    assert buttons(page) == {}
+    assert "back within" not in page
+
+
+def test_a_suspended_person_is_told_before_any_press(client, ada):
+    ada.suspended_at = timezone.now()
+    ada.save(update_fields=["suspended_at"])
+    factories.create_photo(ada)
+    client.force_login(ada)
+    page = text(client.get(CREATE))
+    assert "Your account is suspended: you can look and leave, but not make." in page
+    assert buttons(page) == {}
 
 
 def test_a_pause_and_a_slow_day_are_announced(client, ada):

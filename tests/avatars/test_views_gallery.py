@@ -153,6 +153,14 @@ def test_an_address_of_another_site_is_not_gone_back_to(adas, ada):
     assert response["Location"] == f"/gallery/#avatar-{avatar.public_id}"
 
 
+@pytest.mark.parametrize("word", ["foo", "job", "gallery"])
+def test_a_bare_word_for_where_one_came_from_is_no_name_of_a_view(adas, ada, word):
+    avatar = hang(ada)
+    response = adas.post(f"/gallery/{avatar.public_id}/favourite/", headers={"Referer": word})
+    assert response.status_code == 302
+    assert response["Location"] == f"{word}#avatar-{avatar.public_id}"
+
+
 def test_a_script_gets_the_turned_heart_in_both_shapes(adas, ada):
     avatar = hang(ada)
     response = adas.post(f"/gallery/{avatar.public_id}/favourite/", headers={"HX-Request": "true"})

@@ -149,3 +149,9 @@ def test_the_terms_name_prices_and_the_promise_from_the_code(client):
     page = text(client.get(reverse("terms")))
     assert "Fast 1, Standard 1, Fine 2" in page
     assert "between 15 and 60 minutes ahead" in page
+
+
+def test_the_privacy_page_names_every_cookie_we_set(client, db):
+    page = client.get(reverse("privacy")).text
+    assert "keep you signed in, protect forms, carry a short message to the next page" in page
+    assert "remember light or dark and your time zone" in page

@@ -5,7 +5,7 @@ Knows the pages, the factories and real pictures.
 
 import gzip
 import hashlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from accounts.models import Consent
 from avatars import generation, safekeeping, storage
+from avatars.face_check import Verdict
 from avatars.imaging import UPLOAD_BYTES
 from avatars.models import FacePhoto, Keep, State, StoredFile
 from avatars.views import photos
@@ -181,6 +182,52 @@ def test_choosing_another_erases_the_doubtful_one(client, ada):
     assert client.post(address, {"next": "face_new"}).url == NEW
     photo.refresh_from_db()
     assert (photo.file, photo.thumb) == (None, None)
+
+
+def doubtful_photo(user, **fields) -> FacePhoto:
+    verdict = Verdict(1, (150, 90, 210, 260), None, ("blurred",), 512, 512).as_dict()
+    return factories.create_photo(user, verdict=verdict, **fields)
+
+
+def test_choosing_another_leaves_a_photo_that_was_used_where_it_is(client, ada):
+    photo = doubtful_photo(ada)
+    client.force_login(ada)
+    verdict_page = f"{NEW}?photo={photo.public_id}"
+    assert 'id="choose-another"' in text(client.get(verdict_page))
+    factories.create_request(ada, photo)
+    FacePhoto.objects.used(photo.pk, timezone.now())
+    page = text(client.get(verdict_page))
+    assert 'id="choose-another"' not in page
+    assert f'href="{NEW}"><span>Choose another</span>' in page
+
+
+def test_a_page_from_before_its_use_asks_before_a_photo_goes(client, ada):
+    photo = doubtful_photo(ada, last_used_at=timezone.now())
+    client.force_login(ada)
+    address = reverse("face_delete", args=[photo.public_id])
+    assert client.post(address, {"next": "face_new"}).url == address
+    photo.refresh_from_db()
+    assert photo.deleted_at is None
+    assert client.post(address).url == reverse("faces")
+    photo.refresh_from_db()
+    assert photo.deleted_at is not None
+
+
+def test_there_is_an_end_to_how_many_photos_are_kept(client, ada, monkeypatch):
+    monkeypatch.setattr(photos, "PHOTOS_KEPT", 2)
+    agreed(client, ada)
+    factories.create_photo(ada)
+    last = factories.create_photo(ada)
+    said = "You have 2 photos here, the most we keep at once. Delete one first."
+    page = text(client.get(NEW))
+    assert f'{said} <a href="{reverse("faces")}">My photos</a>' in page
+    assert 'type="file"' not in page
+    response = upload(client, "portrait_astronaut.png")
+    assert response.status_code == 409
+    assert said in text(response)
+    assert FacePhoto.objects.count() == 2
+    safekeeping.erase(last)
+    assert upload(client, "portrait_astronaut.png").status_code == 302
 
 
 @pytest.mark.parametrize(
@@ -394,6 +441,65 @@ def test_another_retention_is_counted_from_the_upload(client, ada):
     assert response.url == reverse("face", args=[photo.public_id])
     photo.refresh_from_db()
     assert (photo.keep, photo.delete_at) == (Keep.DAY, photo.created_at + timedelta(hours=24))
+
+
+@pytest.mark.parametrize("keep", ["24h", "ready"])
+@pytest.mark.parametrize("next_page", ["", "verdict"])
+def test_a_retention_that_is_over_already_asks_before_the_photo_goes(client, ada, keep, next_page):
+    photo = factories.create_photo(ada, created_at=timezone.now() - timedelta(days=2))
+    client.force_login(ada)
+    response = client.post(
+        reverse("face_keep", args=[photo.public_id]), {"keep": keep, "next": next_page}, follow=True
+    )
+    assert response.redirect_chain == [(reverse("face_delete", args=[photo.public_id]), 302)]
+    assert "Delete this photo now?" in text(response)
+    assert "By that choice this photo would go at once." in text(response)
+    before = photo.delete_at
+    photo.refresh_from_db()
+    assert (photo.keep, photo.delete_at, photo.deleted_at) == (Keep.MONTH, before, None)
+
+
+def test_an_old_photo_used_today_may_be_kept_for_24_hours_more(client, ada):
+    used_at = timezone.now() - timedelta(hours=1)
+    photo = factories.create_photo(
+        ada, created_at=timezone.now() - timedelta(days=2), last_used_at=used_at
+    )
+    client.force_login(ada)
+    client.post(reverse("face_keep", args=[photo.public_id]), {"keep": "24h"})
+    photo.refresh_from_db()
+    assert photo.delete_at == used_at + timedelta(hours=24)
+
+
+@pytest.mark.parametrize(
+    ("keep", "on_its_page", "on_its_card"),
+    [
+        (
+            Keep.READY,
+            "It is deleted when your avatar is ready, on <strong>22 November 2026, 10:25</strong>"
+            " at the latest.",
+            "Deletes when your avatar is ready",
+        ),
+        (
+            Keep.DAY,
+            "It is deleted on <strong>22 November 2026, 10:25</strong>.",
+            "Deletes on 22 November, 10:25<",
+        ),
+        (
+            Keep.MONTH,
+            "It is deleted on <strong>22 November 2026</strong>.",
+            "Deletes on 22 November<",
+        ),
+    ],
+)
+def test_each_retention_says_as_exactly_as_it_is_when_a_photo_goes(
+    client, ada, keep, on_its_page, on_its_card
+):
+    ends_at = datetime(2026, 11, 22, 10, 25, tzinfo=UTC)
+    photo = factories.create_photo(ada, keep=keep, delete_at=ends_at)
+    with time_machine.travel(ends_at - timedelta(hours=2), tick=False):
+        client.force_login(ada)
+        assert on_its_page in text(client.get(reverse("face", args=[photo.public_id])))
+        assert on_its_card in text(client.get(reverse("faces")))
 
 
 def test_a_retention_that_does_not_exist_changes_nothing(client, ada):

@@ -9,7 +9,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from avatars.models import Avatar, State, Style
+from avatars.models import Avatar, AvatarRequest, State, Style
 from avatars.views.wall import PAGE
 from tests import factories
 from tests.avatars.hanging import hang, shown
@@ -61,6 +61,7 @@ def test_a_wall_of_any_size_costs_four_queries(
         hang(ada)
     factories.create_request(ada)
     factories.create_request_in(State.FAILED, ada)
+    adas.get("/gallery/")  # the letters about what is seen here are taken back once
     with django_assert_num_queries(4):
         response = adas.get("/gallery/")
     assert (len(shown(response)), len(response.context["requests"])) == (pictures, 2)
@@ -250,3 +251,25 @@ def test_a_changed_tray_brings_what_became_ready_since(adas, ada, bens):
     assert "In line" in response.text
     assert f'hx-get="/gallery/?after={old.public_id}"' in response.text
     assert "<html" not in response.text
+
+
+def letters_owed(user) -> int:
+    return AvatarRequest.objects.filter(user=user, mail_due_at__isnull=False).count()
+
+
+def test_whoever_sees_an_ending_arrive_on_the_wall_gets_no_letter(adas, ada, bens):
+    adas.get("/gallery/")
+    hang(ada)
+    factories.create_request_in(State.FAILED, ada)
+    assert letters_owed(ada) == 2
+    adas.get("/gallery/?after=", headers={"HX-Request": "true"})
+    assert letters_owed(ada) == 0
+    assert letters_owed(bens.user) == 2
+
+
+def test_the_whole_wall_takes_back_the_letters_about_what_it_shows(adas, ada):
+    hang(ada)
+    hang(ada, trashed_at=timezone.now())
+    factories.create_request_in(State.FAILED, ada)
+    adas.get("/gallery/")
+    assert letters_owed(ada) == 1

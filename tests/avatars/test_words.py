@@ -170,6 +170,10 @@ REFUSALS = [
         "100 avatars a day is your limit. The next can start at 00:00.",
     ),
     (
+        generation.TooManyToday(1, datetime(2026, 11, 23, tzinfo=UTC)),
+        "1 avatar a day is your limit. The next can start at 00:00.",
+    ),
+    (
         generation.LineTooLong(),
         "The wait is over 45 minutes now, longer than we can promise anything for. "
         "No credits were used.",

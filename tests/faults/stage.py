@@ -113,6 +113,7 @@ class Stage:
             assert self._changed.wait_for(lambda: self._permitted is actor, PATIENCE)
             self._permitted = None
             actor.state = "running"
+            self._changed.notify_all()
 
     # In the test's thread
 

@@ -131,7 +131,7 @@ def test_serving_and_revoking_a_face_at_once_never_both_win(db):
         def act(index: int, attempt: Attempt = attempt, token: str = token) -> bool:
             if index:
                 return attempt.revoke_unread()
-            return Attempt.objects.serve_face(token, timezone.now()) is not None
+            return Attempt.objects.serve_face(token, timezone.now())
 
         assert sorted(at_once(2, act)) == [False, True]
 

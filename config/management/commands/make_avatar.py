@@ -20,6 +20,7 @@ from avatars.tasks import ring
 from config import demo, running
 
 POLL_SECONDS = 0.25
+ENGINE_SECONDS = 5  # how often to see that somebody still draws
 FORMS = {".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
 
 
@@ -107,6 +108,7 @@ class Command(BaseCommand):
     def follow(self, avatar_request: AvatarRequest) -> None:
         """Say each new state until the end. CommandError when it ends without a picture."""
         said = None
+        asked_at = time.monotonic()
         while True:
             avatar_request.refresh_from_db()
             if avatar_request.state != said:
@@ -114,6 +116,12 @@ class Command(BaseCommand):
                 self.stderr.write(str(State(said).label))
             if not avatar_request.is_open():
                 break
+            if time.monotonic() - asked_at > ENGINE_SECONDS:
+                asked_at = time.monotonic()
+                if not running.is_running():
+                    raise CommandError(
+                        "The engine has stopped. Your avatar goes on at the next start."
+                    )
             time.sleep(POLL_SECONDS)
         AvatarRequest.objects.filter(pk=avatar_request.pk).update(mail_due_at=None)
         if avatar_request.state != State.READY:
