@@ -111,9 +111,9 @@ def readable_only(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
     """Refused before anything reads them: bodies that would fill the disk (the CSRF check reads
-    the whole form, whoever sends it), addresses and encodings that cannot be read (Django's page
-    for developers would fall over them too), and NULs in the admin's filters, which PostgreSQL
-    refuses.
+    the whole form, whoever sends it), addresses of more fields than any form has (Django's
+    page for developers would fall over them too), and NULs in the admin's filters, which
+    PostgreSQL refuses.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -121,9 +121,8 @@ def readable_only(
         if length.isdecimal() and int(length) > LARGEST_BODY:
             return render(request, "413.html", status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         try:
-            b"a".decode(request.encoding or "utf-8")
             values = [value for _name, several in request.GET.lists() for value in several]
-        except (TooManyFieldsSent, LookupError):
+        except TooManyFieldsSent:
             return HttpResponse(render_to_string("400.html"), status=HTTPStatus.BAD_REQUEST)
         if request.path.startswith("/admin/") and any("\0" in value for value in values):
             return not_found(request)

@@ -37,7 +37,7 @@ def strict() -> Client:
 
 @pytest.mark.parametrize("path", ["/", "/accounts/login/", "/nowhere/"])
 def test_a_body_that_would_fill_the_disk_is_refused_unread(visitor, path):
-    answer = visitor.post(path, b"a=1", content_type=FORM, CONTENT_LENGTH=LARGEST_BODY + 1)
+    answer = visitor.post(path, b"a=1", content_type=FORM, CONTENT_LENGTH=str(LARGEST_BODY + 1))
     assert answer.status_code == 413
     assert "That file is too big" in answer.text
 
@@ -51,14 +51,6 @@ def test_more_fields_than_any_form_has_are_told_plainly(visitor):
     query = "&".join(f"a{number}=1" for number in range(300))
     answer = visitor.get(f"/create/?{query}")
     assert (answer.status_code, UNREADABLE in answer.text) == (400, True)
-
-
-@pytest.mark.parametrize("charset", ["rot13", "base64"])
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_an_encoding_that_is_none_is_told_plainly(visitor, charset, method):
-    kind = f"multipart/form-data; boundary=x; charset={charset}"
-    answer = visitor.generic(method, "/accounts/login/?a=1", b"--x--", content_type=kind)
-    assert answer.status_code == 400
 
 
 @pytest.mark.parametrize(

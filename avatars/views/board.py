@@ -13,8 +13,9 @@ from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
 
+from accounts.models import User
 from avatars import generation, words
-from avatars.models import Attempt, Pace, Quality, State, Style, pace
+from avatars.models import Attempt, AvatarRequest, Pace, Quality, State, Style, pace
 from avatars.models.attempts import Outcome
 from avatars.models.pace import (
     ENOUGH_SAMPLES,
@@ -110,14 +111,19 @@ def measure() -> Recent:
     )
 
 
-def promised_minutes() -> int:
-    """Within how many minutes a press made now brings a picture or the credits back, whatever
-    style and quality are chosen: as `generation.submit` reckons it, for the slowest of them.
+def promised_minutes(user: User) -> int:
+    """Within how many minutes a press made now brings this person a picture or the credits back,
+    whatever style and quality are chosen: as `generation.submit` reckons it, for the slowest.
     """
     slowest = max(drawing(style, quality).p50 for style in Style for quality in Quality)
+
+    def ask() -> float:
+        turn = AvatarRequest.objects.next_turn(user.pk)
+        return generation.wait_behind(turn, slowest, timezone.now())
+
+    wait_first = remembered(f"behind:{user.pk}:{slowest:.1f}", ask, LINE_SECONDS)
     now = timezone.now()
-    period = promise(wait(waiting() + 1, slowest) + slowest, now) - now
-    return math.ceil(period.total_seconds() / 60)
+    return math.ceil((promise(wait_first + slowest, now) - now).total_seconds() / 60)
 
 
 def weather() -> str:

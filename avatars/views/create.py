@@ -248,7 +248,7 @@ def page(
         "additions": additions(),
         "qualities": quality_choices(user, draft),
         "barred": words.barred(user),
-        "minutes": board.promised_minutes(),
+        "minutes": board.promised_minutes(user),
         "weather": board.weather(),
         "expected": board.expected_words(draft.style, draft.quality),
         "welcome": welcome(request, photos),

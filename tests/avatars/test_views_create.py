@@ -253,7 +253,7 @@ def test_a_suspended_person_may_look_but_not_make(client, ada):
 
 
 def test_a_line_too_long_to_promise_anything_takes_nothing(client, ada, monkeypatch):
-    monkeypatch.setattr(generation, "expected_seconds", lambda *_wish: 46 * 60.0)
+    monkeypatch.setattr(generation, "wait_behind", lambda *_turn: 46 * 60.0)
     client.force_login(ada)
     response = client.post(CREATE, form(ada))
     assert response.status_code == 409
@@ -341,6 +341,17 @@ def test_the_length_holds_for_every_style_and_quality(client, ada, rung):
     client.post(CREATE, form(ada))
     made = AvatarRequest.objects.get()
     assert made.deadline_at - made.created_at <= timedelta(minutes=21)
+
+
+def test_the_length_counts_those_who_stand_before_this_person(client, ada, ben, settings):
+    settings.FACE_GEN_SLOTS = 1
+    for _wish in range(6):
+        factories.create_request(ada)
+    client.force_login(ben)
+    # Round by round: one of Ada's stands before Ben's first, all six before her own seventh.
+    assert "back within 15 minutes" in text(client.get(CREATE))
+    client.force_login(ada)
+    assert "back within 24 minutes" in text(client.get(CREATE))
 
 
 def test_the_last_used_photo_is_chosen(client, ada):

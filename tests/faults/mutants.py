@@ -146,8 +146,8 @@ MUTANTS = (
         Cut("avatars/generation.py", "    hold = user.wallet.hold(cost, str(number))\n", ""),
         Cut(
             "avatars/generation.py",
-            "    shown_wait = expected_seconds(",
-            "    hold = user.wallet.hold(cost, str(number))\n    shown_wait = expected_seconds(",
+            "    shown_wait = wait_behind(",
+            "    hold = user.wallet.hold(cost, str(number))\n    shown_wait = wait_behind(",
         ),
         tests=[GUARDS + "nothing_is_counted_before_the_hold_has_locked_the_wallet"],
     ),
@@ -198,14 +198,14 @@ MUTANTS = (
         Cut("avatars/webhooks.py", "body = json.loads(", "body = request.told = json.loads("),
         Cut(
             "avatars/webhooks.py",
-            "    ring([pk])\n",
+            "    ring(generation.due_now(pk))\n",
             """\
     outputs = tuple(request.told.get("output", ()))
     if outputs:
         attempt = Attempt.objects.select_related("request").filter(request=pk).latest("pk")
         answer = delivery.face_gen.Answer(delivery.Seen.DONE, outputs=outputs)
         delivery.sending.bring_home(attempt.request, attempt, answer, timezone.now())
-    ring([pk])
+    ring(generation.due_now(pk))
 """,
         ),
         tests=[GUARDS + "no_picture_is_ever_taken_from_a_doorbell"],
