@@ -135,7 +135,7 @@ def look(avatar_request: AvatarRequest) -> None:
                 staff.error("the provider's account refuses us: %s", answer.detail)
         case _:
             pass  # running, or an answer that says nothing about the job
-    sending.free_overdue_slot(attempt, now)
+    attempt.free_overdue_slot(now)
     avatar_request.wait(now + timedelta(seconds=next_look(attempt, now)), tries=0)
 
 

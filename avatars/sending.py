@@ -35,8 +35,6 @@ staff = logging.getLogger("likeness.staff")
 DOUBT_PERIOD = timedelta(seconds=30)
 # base64 mode: no evidence can come any more.
 DOUBT_LIMIT_INLINE = timedelta(minutes=3)
-# The wait goes on without the slot, to the promise.
-SLOT_LIMIT = timedelta(minutes=10)
 FIRST_LOOK_SECONDS = (2.0, 20.0)
 MAX_SETBACKS = 3
 MAX_STORAGE_TRIES = 5
@@ -382,7 +380,7 @@ def settle(avatar_request: AvatarRequest) -> None:
     elif attempt.face_hits == 0:
         settle_unread(avatar_request, attempt, now)
     else:
-        free_overdue_slot(attempt, now)
+        attempt.free_overdue_slot(now)
         avatar_request.wait(now + DOUBT_PERIOD * jitter(), tries=0)
 
 
@@ -399,9 +397,3 @@ def settle_unread(avatar_request: AvatarRequest, attempt: Attempt, now: datetime
     with transaction.atomic():
         if avatar_request.move(State.QUEUED, due_at=avatar_request.deadline_at):
             attempt.end(Outcome.UNREAD, now)
-
-
-def free_overdue_slot(attempt: Attempt, now: datetime) -> None:
-    """Ten minutes after sending the slot is given up; the wait goes on to the promise."""
-    if attempt.slot_no and attempt.sent_at and now - attempt.sent_at >= SLOT_LIMIT:
-        Attempt.objects.filter(pk=attempt.pk).update(slot_no=None)

@@ -86,7 +86,7 @@ def examples() -> Data:
         "messages": [
             Message(constants.SUCCESS, "60 credits added."),
             Message(constants.INFO, "Deleted."),
-            Message(constants.ERROR, "That photo was deleted on schedule. Choose another."),
+            Message(constants.ERROR, "That photo is deleted. Choose another."),
         ],
         **filled_forms(),
         "options": [

@@ -16,6 +16,7 @@ from avatars.models.avatar_requests import AvatarRequest
 MAX_ATTEMPTS = 2
 MAX_RINGS = 5
 MAX_FACE_HITS = 5
+SLOT_LIMIT = timedelta(minutes=10)
 FACE_LINK_LIFE = timedelta(minutes=15)
 # The provider's outputs vanish after 24 h (its documentation); looking ends well before.
 GIFT_WATCH = timedelta(hours=20)
@@ -130,6 +131,11 @@ class Attempt(models.Model):
         Attempt.objects.filter(pk=self.pk, ended_at=None).update(
             ended_at=now, outcome=outcome, slot_no=None, face_open=False, **fields
         )
+
+    def free_overdue_slot(self, now: datetime) -> None:
+        """Ten minutes after sending the slot is given up; the wait goes on to the promise."""
+        if self.slot_no and self.sent_at and now - self.sent_at >= SLOT_LIMIT:
+            Attempt.objects.filter(pk=self.pk).update(slot_no=None)
 
     def undo(self, now: datetime) -> None:
         """Nothing was accepted: forget it, unless its face was read, which its owner may know."""
