@@ -11,6 +11,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.utils.html import conditional_escape
+from django.utils.log import AdminEmailHandler
 from django.utils.safestring import SafeString
 from django.views.debug import ExceptionReporter
 
@@ -19,7 +20,7 @@ MASKS = (
     (re.compile(r"(/p/face/)[^/\s\"']+"), r"\1…"),
     (re.compile(r"(/m/signed/)[^\s\"']+"), r"\1…"),
     (re.compile(r"([?&](?:s|X-Amz-Signature|X-Amz-Credential|code|key)=)[^&\s\"']+"), r"\1…"),
-    (re.compile(r"(\"?key\"?\s*[:=]\s*\"?)[A-Za-z0-9_-]{8,}"), r"\1…"),
+    (re.compile(r"(key\\?[\"']?\s*[:=]\s*\\?[\"']?)[A-Za-z0-9_-]{8,}"), r"\1…"),
     (re.compile(r"\b(sk|rk|whsec)_[A-Za-z0-9_]+"), r"\1_…"),
     (re.compile(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]+"), "data:image/…"),
 )
@@ -66,6 +67,13 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return mask(json.dumps(line, ensure_ascii=False))
+
+
+class StaffMail(AdminEmailHandler):
+    """A call to staff. Its subject is the log line's own words, masked like the line itself."""
+
+    def format_subject(self, subject: str) -> str:
+        return mask(super().format_subject(subject))
 
 
 class MaskedReporter(ExceptionReporter):

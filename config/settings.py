@@ -484,7 +484,8 @@ LOGGING = {
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT},
         "staff": {
-            "class": "django.utils.log.AdminEmailHandler",
+            "class": "config.logs.StaffMail",
+            "formatter": LOG_FORMAT,
             "level": "ERROR",
             "filters": ["outside_debug"],
             "reporter_class": "config.logs.MaskedReporter",
@@ -495,6 +496,8 @@ LOGGING = {
     "loggers": {
         "likeness": {"level": env.str("LOG_LEVEL", default="INFO")},
         "likeness.staff": {"handlers": ["staff"], "level": "WARNING"},
+        # Named, so that Django's own handlers are gone: they mail whole requests to staff.
+        "django": {"level": "INFO"},
         "django.request": {"handlers": ["staff"], "level": "ERROR"},
         # Development output of these holds whole addresses and SQL with personal data.
         "django.db.backends": {"level": "INFO"},

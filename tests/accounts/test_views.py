@@ -20,10 +20,14 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 
+def welcome(user) -> None:
+    user.wallet.grant(Kind.WELCOME, 3, f"welcome:{user.pk}")
+
+
 @pytest.fixture
 def adas(client, ada, ben):
     """Ada's browser; Ben has a history too."""
-    gifts.welcome(ben)
+    welcome(ben)
     factories.create_request_in(State.READY, ben)
     client.force_login(ada)
     return client
@@ -31,7 +35,7 @@ def adas(client, ada, ben):
 
 def live(ada) -> None:
     """A bit of everything: welcome, gift, an avatar, a return, something in line, a reversal."""
-    gifts.welcome(ada)
+    welcome(ada)
     factories.create_request_in(State.READY, ada, quality=Quality.FINE)
     factories.create_request_in(State.FAILED, ada)
     factories.create_request(ada)
@@ -232,7 +236,7 @@ def test_times_are_in_the_persons_own_zone(client, ben):
     ben.time_zone = "Asia/Tokyo"
     ben.save(update_fields=["time_zone"])
     with time_machine.travel("2026-11-22 20:30:00Z", tick=False):
-        gifts.welcome(ben)
+        welcome(ben)
         client.force_login(ben)
         assert "23 Nov 2026, 05:30" in client.get("/credits/").text
 
