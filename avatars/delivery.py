@@ -105,7 +105,9 @@ def take_job_number(attempt: Attempt, job_id: str) -> None:
 
 def look(avatar_request: AvatarRequest) -> None:
     """Ask the provider about a running job, and act on what is certain."""
-    attempt = avatar_request.attempts.live().get()
+    attempt = avatar_request.attempts.live().first()
+    if attempt is None:
+        return  # somebody who was faster has ended it
     answer = face_gen.look(attempt.provider_job_id or "")
     now = timezone.now()
     breaker = Breaker.of(Service.FACE_GEN)

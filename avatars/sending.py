@@ -97,7 +97,9 @@ def send(avatar_request: AvatarRequest) -> None:
     `sent_at` is committed before the first byte leaves. So a lease that ran out with `sent_at`
     empty was certainly not sent; with `sent_at` set it is uncertain.
     """
-    attempt = avatar_request.attempts.live().get()
+    attempt = avatar_request.attempts.live().first()
+    if attempt is None:
+        return  # somebody who was faster has ended it; the poison count meets what nobody ended
     if attempt.sent_at is not None:
         doubt(avatar_request, attempt, timezone.now())
         return
@@ -280,18 +282,20 @@ def back_in_line(
     """Surely not taken: → QUEUED with its old turn, as if never sent. A doorbell that rang in the
     meantime proves the answer wrong: then the provider has it.
     """
-    if attempt.provider_job_id:
-        accept(avatar_request, attempt, attempt.provider_job_id, 0.0, now)
-        return False
     with transaction.atomic():
-        if not avatar_request.move(
-            State.QUEUED,
-            due_at=avatar_request.deadline_at,
-            setbacks=avatar_request.setbacks + setbacks,
-        ):
+        queued = {
+            "due_at": avatar_request.deadline_at,
+            "setbacks": avatar_request.setbacks + setbacks,
+        }
+        if not avatar_request.move(State.QUEUED, **queued):
             return False
-        attempt.undo(now)
-    return True
+        if attempt.undo(now):
+            return True
+        transaction.set_rollback(True)
+    avatar_request.refresh_from_db()
+    attempt.refresh_from_db()
+    accept(avatar_request, attempt, attempt.provider_job_id or "", 0.0, now)
+    return False
 
 
 def set_back(
@@ -321,13 +325,7 @@ def drawn_in_vain(
 ) -> None:
     """The job itself failed: once more, or the credits return."""
     if (attempt.number or MAX_ATTEMPTS) >= MAX_ATTEMPTS:
-        give_up(
-            avatar_request,
-            Reason.PROVIDER_FAILED,
-            now,
-            outcome=Outcome.FAILED,
-            detail=detail,
-        )
+        give_up(avatar_request, Reason.PROVIDER_FAILED, now, outcome=Outcome.FAILED, detail=detail)
         return
     with transaction.atomic():
         if avatar_request.move(State.QUEUED, due_at=avatar_request.deadline_at):
@@ -366,7 +364,9 @@ def doubt(avatar_request: AvatarRequest, attempt: Attempt, now: datetime) -> Non
 def settle(avatar_request: AvatarRequest) -> None:
     """Look for evidence about an unconfirmed order, strongest first (contract §5)."""
     now = timezone.now()
-    attempt = avatar_request.attempts.live().get()
+    attempt = avatar_request.attempts.live().first()
+    if attempt is None:
+        return
     sent_at = attempt.sent_at or now
     if attempt.provider_job_id:
         accept(avatar_request, attempt, attempt.provider_job_id, 0.0, now)

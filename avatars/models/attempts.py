@@ -137,11 +137,15 @@ class Attempt(models.Model):
         if self.slot_no and self.sent_at and now - self.sent_at >= SLOT_LIMIT:
             Attempt.objects.filter(pk=self.pk).update(slot_no=None)
 
-    def undo(self, now: datetime) -> None:
-        """Nothing was accepted: forget it, unless its face was read, which its owner may know."""
-        unread = Attempt.objects.filter(pk=self.pk, face_hits=0, provider_job_id=None)
-        if not unread.delete()[0]:
-            self.end(Outcome.RETURNED, now, number=None)
+    def undo(self, now: datetime) -> bool:
+        """Nothing was accepted: forget it, unless its face was read, which its owner may know.
+        False when a doorbell has named a job of it: then something was accepted after all.
+        """
+        unclaimed = Attempt.objects.filter(pk=self.pk, provider_job_id=None)
+        if unclaimed.filter(face_hits=0).delete()[0]:
+            return True
+        returned = {"outcome": Outcome.RETURNED, "ended_at": now, "number": None}
+        return bool(unclaimed.update(slot_no=None, face_open=False, **returned))
 
     def is_watched(self, now: datetime) -> bool:
         """Whether a late picture may still come of it."""

@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 Act = Callable[[], object]
 PATIENCE = 30.0  # seconds; far beyond any step, and beyond the database's own end of a deadlock
-GLANCE = 0.01  # seconds until a step that has not ended is asked about at the database
+GLANCE = 0.003  # seconds until a step that has not ended is asked about at the database
 
 
 @dataclass
