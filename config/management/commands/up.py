@@ -41,7 +41,7 @@ class Command(BaseCommand):
         if not settings.EMBEDDED:
             raise CommandError(
                 "CELERY_BROKER_URL names a broker, and `up` is the way to run without one. Unset "
-                "it, or start gunicorn, a Celery worker and beat as compose.yaml does."
+                "it, or start the parts: gunicorn config.wsgi and celery -A config worker -B."
             )
         self.wait_for_the_last_run()
         self.check_ports(port)
