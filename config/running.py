@@ -45,7 +45,9 @@ def engine() -> Iterator[None]:
         yield
         return
     if not settings.EMBEDDED:
-        raise CommandError("No worker is running: start one (celery -A config worker -Q look,store -B).")
+        raise CommandError(
+            "No worker is running: start one with `celery -A config worker -Q look,store -B`."
+        )
     log = settings.LOCAL_DIR / "engine.log"
     with log.open("wb") as written:
         child = subprocess.Popen(  # noqa: S603 - our own command
