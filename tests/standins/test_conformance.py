@@ -97,11 +97,13 @@ def test_the_official_client_runs_with_its_defaults(modern, stand_in):
 
 
 def test_the_official_client_runs_asynchronously_too(modern, stand_in):
-    wish = FacegenSchema(prompt="a keeper", face_image=FACE_ELSEWHERE)
-    answer = asyncio.run(modern.async_facegen(wish))
-    eventually(lambda: stand_in.books.generated())
-    fetched = asyncio.run(modern.async_fetch(str(answer["id"])))
-    assert fetched["status"] == "success"
+    async def order_and_fetch() -> dict:
+        wish = FacegenSchema(prompt="a keeper", face_image=FACE_ELSEWHERE)
+        answer = await modern.async_facegen(wish)
+        await asyncio.to_thread(eventually, stand_in.books.generated)
+        return await modern.async_fetch(str(answer["id"]))
+
+    assert asyncio.run(order_and_fetch())["status"] == "success"
 
 
 def test_the_official_client_with_our_fields_passes_the_strict_service(modern, stand_in):
