@@ -113,6 +113,8 @@ class Courier:
             spent = round((time.monotonic() - started) * 1000)
             facts = {"event": event["id"], "type": event["type"], "telling": telling}
             with self._books.turn():
+                if not self._books.find(event["id"]):
+                    return heard  # a reset came while it was being told
                 self._books.write("told", **facts, status=status, ms=spent)
                 if heard or telling >= MOST_TELLINGS:
                     self._books.keep(told=event["id"])
