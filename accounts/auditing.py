@@ -18,10 +18,12 @@ def findings() -> list[Finding]:
     return [*pockets(), *locks()]
 
 
-def check_books() -> None:
+def check_books() -> list[Finding]:
     """The nightly pass: findings call staff and freeze the wallets concerned, all of them."""
-    report(findings())
+    found = findings()
+    report(found)
     Wallet.objects.filter(pk__in=list(unbalanced())).update(frozen=True)
+    return found
 
 
 def unbalanced() -> models.QuerySet[Wallet, int]:

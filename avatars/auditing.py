@@ -21,6 +21,7 @@ from avatars.models.avatar_requests import ENDED, LEASES, OPEN, TRIGGERS
 SWEEPS_MISSED = timedelta(seconds=6)
 WRITING_AGE = timedelta(hours=2)
 DOOMED_AGE = timedelta(days=1)
+LATE_LOOKS_BEHIND = timedelta(hours=2)
 
 
 def findings(*, files: bool = False) -> list[Finding]:
@@ -32,11 +33,11 @@ def findings(*, files: bool = False) -> list[Finding]:
     return [*found, *listing()] if files else found
 
 
-def check_books() -> list[Finding]:
+def check_books(*, files: bool = False) -> list[Finding]:
     """The nightly pass: findings call staff, and every wallet whose reserve is not what its open
     requests cost is frozen, because stopping beats going on wrong.
     """
-    found = findings()
+    found = findings(files=files)
     report(found)
     Wallet.objects.filter(pk__in=list(unreserved())).update(frozen=True)
     return found
@@ -126,10 +127,13 @@ def slots() -> Iterator[Finding]:
 
 def clocks(now: datetime) -> Iterator[Finding]:
     """I10: nothing is overdue by more than three sweeps, nothing open is past its deadline."""
-    late = AvatarRequest.objects.filter(due_at__lt=now - SWEEPS_MISSED)
+    late = AvatarRequest.objects.open().filter(due_at__lt=now - SWEEPS_MISSED)
     yield from finding(
         "I10", "overdue by more than three sweeps", late.values_list("pk", flat=True)
     )
+    # Late looks take turns, one a second, so a crowd of them may wait its time.
+    gifts = AvatarRequest.objects.filter(state=State.FAILED, due_at__lt=now - LATE_LOOKS_BEHIND)
+    yield from finding("I10", "a late look is hours late", gifts.values_list("pk", flat=True))
     past = AvatarRequest.objects.open().filter(
         deadline_at__lt=now - SWEEPS_MISSED - max(LEASES.values())
     )

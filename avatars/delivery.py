@@ -1,6 +1,6 @@
 """Delivery: looking at the provider, bringing a picture home, and giving a late one for nothing.
 
-Knows the nouns, the clients `face_gen` and `download`, `imaging`, `storage` and `sending`. Results
+Knows the nouns, the clients `face_gen` and `download`, `imaging`, `journal` and `sending`. Results
 are always read by us with our key; nothing a doorbell says is believed but a job number.
 """
 
@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from avatars import download, face_gen, imaging, sending, storage
+from avatars import download, face_gen, imaging, journal, sending, storage
 from avatars.face_gen import Outcome as Seen
 from avatars.imaging import Renditions
 from avatars.models import (
@@ -160,6 +160,10 @@ def next_look(attempt: Attempt, now: datetime) -> float:
 
 def store(avatar_request: AvatarRequest) -> None:
     """Fetch, check, re-encode and keep the picture; then READY and the capture, in one go."""
+    resting_until = journal.resting_until(timezone.now())
+    if resting_until:  # not a try: what is fetched now could not be kept
+        avatar_request.wait(resting_until, tries=avatar_request.tries - 1)
+        return
     attempt = avatar_request.attempts.filter(outcome=Outcome.DONE).latest("pk")
     mark_id = uuid.uuid4().hex
     try:
@@ -206,16 +210,12 @@ def unusable(avatar_request: AvatarRequest, reason: Reason) -> None:
 def write_files(
     avatar_request: AvatarRequest, renditions: Renditions
 ) -> tuple[StoredFile, StoredFile]:
-    """Both objects, each announced in the journal before its first byte."""
-    now = timezone.now()
-    written = []
-    for content in (renditions.master, renditions.thumb):
-        file = StoredFile.objects.begin(
-            "avatars", "webp", content, user=avatar_request.user, now=now
-        )
-        storage.put(file.key, content)
-        written.append(file)
-    return written[0], written[1]
+    """Both objects, written but not yet kept. Raises StorageAway."""
+    now, owner = timezone.now(), avatar_request.user
+    return (
+        journal.write("avatars", "webp", renditions.master, owner, now),
+        journal.write("avatars", "webp", renditions.thumb, owner, now),
+    )
 
 
 def hang_up(

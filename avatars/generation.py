@@ -307,6 +307,8 @@ def sweep() -> list[int]:
     """
     now = timezone.now()
     due = list(AvatarRequest.objects.due(now).values_list("pk", flat=True)[:SWEEP_LIMIT])
+    late = AvatarRequest.objects.late_looks(now).values_list("pk", flat=True)
+    due += late[: settings.SWEEP_SECONDS]  # one a second for all together (contract §6)
     started = sending.dispatch()
     Heartbeat.beat("sweep", now)
     return [*due, *started]

@@ -1,19 +1,19 @@
 """Safekeeping: photos come in checked and clean, and whatever must go is gone for good.
 
-Knows the nouns, `imaging`, `face_check` and `storage`. The plot: `accept` a photo, `erase` it on
-demand or when its time has come, move avatars out, and let `empty_bins` delete the objects.
+Knows the nouns, `imaging`, `face_check`, `journal` and `storage`. The plot: `accept` a photo,
+`erase` it on demand or when its time has come, move avatars out, and let `empty_bins` delete the
+objects.
 """
 
 import logging
 from collections.abc import Iterable
-from datetime import datetime
 from typing import BinaryIO
 
 from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Consent, User
-from avatars import face_check, imaging, storage
+from avatars import face_check, imaging, journal, storage
 from avatars.face_check import Verdict
 from avatars.models import (
     Attempt,
@@ -50,6 +50,7 @@ def accept(
     Raises imaging.PhotoRefused (unreadable, too large), NoClearFace, or storage.StorageAway; then
     nothing was stored.
     """
+    journal.refuse_while_resting(timezone.now())
     if consent.user_id != user.pk or not consent.stands():
         raise ValueError("a photo is kept only under its owner's standing consent")
     clean = imaging.clean_photo(upload)
@@ -59,7 +60,7 @@ def accept(
         raise NoClearFace(verdict)
     now = timezone.now()
     file, thumb = (
-        write("photos", suffix, content, user, now)
+        journal.write("photos", suffix, content, user, now)
         for suffix, content in (("jpg", clean.jpeg), ("thumb.jpg", clean.thumb))
     )
     with transaction.atomic():
@@ -78,15 +79,6 @@ def accept(
             delete_at=now + KEEP_FOR[keep],
             created_at=now,
         )
-
-
-def write(folder: str, suffix: str, content: bytes, user: User, now: datetime) -> StoredFile:
-    """One object, announced in the journal before its first byte. Raises StorageAway; then the
-    journal dooms what may have been written.
-    """
-    file = StoredFile.objects.begin(folder, suffix, content, user=user, now=now)
-    storage.put(file.key, content)
-    return file
 
 
 def erase(photo: FacePhoto, reason: Reason = Reason.PHOTO_DELETED) -> bool:

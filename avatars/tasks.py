@@ -8,9 +8,11 @@ import logging
 from collections.abc import Iterable
 
 from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from avatars import auditing, generation, notices, safekeeping
+from avatars import auditing, generation, notices, reconciling, safekeeping
 from avatars.models import AvatarRequest, State
 
 logger = logging.getLogger("likeness.engine")
@@ -32,13 +34,9 @@ def ring(pks: Iterable[int]) -> None:
         )
     )
     for pk in wanted:
+        suits = {"queue": "store", **settings.STORE_TIME_LIMITS} if pk in storing else {}
         try:
-            advance_request.apply_async(
-                (pk,),
-                queue="store" if pk in storing else "look",
-                expires=RING_EXPIRES_SECONDS,
-                retry=False,
-            )
+            advance_request.apply_async((pk,), expires=RING_EXPIRES_SECONDS, retry=False, **suits)
         except OperationalError as error:
             logger.warning("doorbell not rung", extra={"why": type(error).__name__})
             return
@@ -65,6 +63,11 @@ def take_over() -> None:
 @shared_task
 def erase_due() -> None:
     safekeeping.erase_due()
+
+
+@shared_task
+def reconcile() -> None:
+    reconciling.reconcile(timezone.now())
 
 
 @shared_task

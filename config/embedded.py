@@ -25,7 +25,6 @@ HOST = "127.0.0.1"  # this machine alone: a clone has play money and a printed p
 WORKER = "embedded@localhost"
 SWEEP = "avatars.tasks.sweep"
 TAKE_OVER = "avatars.tasks.take_over"
-THREADS_BESIDE_SLOTS = 3  # sweeps, letters and saving go on while every slot waits
 LOCK_SECONDS = 10  # the process before us gives the lock back within three
 LOCK_POLL_SECONDS = 0.05
 STOP_SECONDS = 4  # for threads that are idle or in a short task; one was measured
@@ -125,7 +124,7 @@ class Engine:
             app=app,
             hostname=WORKER,
             pool_cls="threads",
-            concurrency=settings.FACE_GEN_SLOTS + THREADS_BESIDE_SLOTS,
+            concurrency=settings.ENGINE_THREADS,
             queues=["look", "store"],
             without_heartbeat=True,
             without_gossip=True,

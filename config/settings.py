@@ -264,6 +264,13 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_REJECT_ON_WORKER_LOST = False
 CELERY_TASK_PUBLISH_RETRY = False
+# Beyond every step's own deadline and below its lease; threads have none (engine.md §12).
+CELERY_TASK_SOFT_TIME_LIMIT = 130
+CELERY_TASK_TIME_LIMIT = 140
+STORE_TIME_LIMITS = {"soft_time_limit": 95, "time_limit": 110}
+# A store worker is recycled before pixels can make it grow.
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 400_000  # KB
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "look"
@@ -273,6 +280,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 0 if EMBEDDED else 20
 CELERY_TIMEZONE = "UTC"
 SWEEP_SECONDS = 2
+# Sweeps, letters and saving go on while every slot waits.
+ENGINE_THREADS = FACE_GEN_SLOTS + 3
 CELERY_BEAT_SCHEDULE = {
     # A tick older than its interval is of no use: the next one does the same work.
     "sweep": {
@@ -288,6 +297,11 @@ CELERY_BEAT_SCHEDULE = {
     "top_up": {
         "task": "accounts.tasks.top_up",
         "schedule": crontab(hour="*/6", minute=0),
+        "options": {"expires": 3600},
+    },
+    "reconcile": {
+        "task": "avatars.tasks.reconcile",
+        "schedule": crontab(hour=2, minute=50),
         "options": {"expires": 3600},
     },
     "check_requests": {

@@ -63,7 +63,7 @@ class Site:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             # As in a terminal, even when the tests themselves run under nohup.
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509 - no threads here yet
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
         self.wait_for(lambda: self.status("/readyz") == 200, START_SECONDS)
 

@@ -12,6 +12,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from accounts.models import Transfer, User, Wallet
+from avatars.models import AvatarRequest, State
 from config import demo
 from tests import factories
 
@@ -30,6 +31,7 @@ def test_a_broken_promise_is_printed_with_its_rows_and_exits_with_one(ada):
     with pytest.raises(SystemExit) as caught:
         call_command("audit", "--json", stdout=out)
     assert caught.value.code == 1
+    assert Wallet.objects.get(pk=ada.wallet.pk).frozen
     assert json.loads(out.getvalue()) == [
         {
             "invariant": "I2",
@@ -37,6 +39,23 @@ def test_a_broken_promise_is_printed_with_its_rows_and_exits_with_one(ada):
             "rows": [ada.wallet.pk],
         }
     ]
+
+
+@pytest.mark.django_db
+def test_only_looking_freezes_nobody(ada):
+    Wallet.objects.filter(pk=ada.wallet.pk).update(available=99)
+    with pytest.raises(SystemExit):
+        call_command("audit", "--look", stdout=io.StringIO())
+    assert not Wallet.objects.get(pk=ada.wallet.pk).frozen
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_sweep_without_any_broker_goes_as_far_as_it_can(ada, provider, settings):
+    settings.PUBLIC_BASE_URL = ""
+    provider.switch(sync="on")
+    factories.create_request(ada, factories.create_photo(ada, factories.portrait()))
+    call_command("sweep")
+    assert AvatarRequest.objects.get().state == State.READY
 
 
 @pytest.mark.django_db

@@ -26,6 +26,8 @@ VERBS = {
         "safekeeping",
         "moderation",
         "exporting",
+        "journal",
+        "reconciling",
         "auditing",
     },
 }
@@ -44,7 +46,8 @@ GROUND = {
 # Which verb may know which other one (section 2 of the design).
 VERB_KNOWS = {
     "avatars.generation": {"avatars.sending", "avatars.delivery"},
-    "avatars.delivery": {"avatars.sending"},
+    "avatars.delivery": {"avatars.journal", "avatars.sending"},
+    "avatars.safekeeping": {"avatars.journal"},
     "avatars.moderation": {"avatars.generation", "avatars.safekeeping"},
     "accounts.closing": {"accounts.billing"},
 }
@@ -301,6 +304,16 @@ def test_every_lease_outlasts_its_step():
     too_short = {s: n for s, n in steps.items() if LEASES[s].total_seconds() < 1.25 * n}
     assert not too_short
     assert exchange.CONNECT_SECONDS <= 3
+
+
+def test_celery_ends_a_step_after_its_own_deadline_and_before_its_lease(settings):
+    looks = (settings.CELERY_TASK_SOFT_TIME_LIMIT, settings.CELERY_TASK_TIME_LIMIT)
+    stores = (
+        settings.STORE_TIME_LIMITS["soft_time_limit"],
+        settings.STORE_TIME_LIMITS["time_limit"],
+    )
+    assert face_gen.SUBMIT_SECONDS < looks[0] < looks[1] < LEASES[State.SENDING].total_seconds()
+    assert delivery.STORE_SECONDS < stores[0] < stores[1] < LEASES[State.STORING].total_seconds()
 
 
 def templates() -> Iterator[Path]:

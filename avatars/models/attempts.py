@@ -165,6 +165,10 @@ FULL_PAUSE = timedelta(seconds=30)
 ACCOUNT_PAUSE = timedelta(minutes=10)
 WIDEN_AFTER = timedelta(minutes=5)
 STRIKES_TO_NARROW = 5
+# Three failures of the storage in a minute give it half a minute of rest.
+FAILURES_TO_REST = 3
+FAILURES_WITHIN = timedelta(minutes=1)
+STORAGE_REST = timedelta(seconds=30)
 
 
 class Breaker(models.Model):
@@ -231,6 +235,15 @@ class Breaker(models.Model):
         """Key, funds or route: nothing will work until staff have looked; then one at a time."""
         Breaker.objects.filter(pk=self.pk).update(strikes=STRIKES_TO_NARROW)
         self.pause(now + ACCOUNT_PAUSE, reason)
+
+    def failure(self, now: datetime) -> None:
+        """The storage did not take an object; `narrowed_at` is the first failure of the minute."""
+        this_minute = Breaker.objects.filter(pk=self.pk, narrowed_at__gt=now - FAILURES_WITHIN)
+        if not this_minute.update(strikes=F("strikes") + 1):
+            Breaker.objects.filter(pk=self.pk).update(strikes=1, narrowed_at=now)
+        Breaker.objects.filter(pk=self.pk, strikes__gte=FAILURES_TO_REST).update(
+            paused_until=now + STORAGE_REST, strikes=0, narrowed_at=None, reason="storage away"
+        )
 
     def success(self) -> None:
         Breaker.objects.filter(pk=self.pk).exclude(strikes=0).update(

@@ -134,7 +134,14 @@ class AvatarRequestQuerySet(models.QuerySet["AvatarRequest"]):
         return self.filter(resolution=None)
 
     def due(self, now: datetime) -> "AvatarRequestQuerySet":
-        return self.filter(due_at__lte=now).order_by("due_at")
+        """Open ones whose next look has come. Of the ended only FAILED ones look again, so leaving
+        those out leaves the open; said like this SQLite walks along due_at and no other index.
+        """
+        return self.filter(due_at__lte=now).exclude(state=State.FAILED).order_by("due_at")
+
+    def late_looks(self, now: datetime) -> "AvatarRequestQuerySet":
+        """Ended ones whose picture may still come: what is looked at last of all."""
+        return self.filter(due_at__lte=now, resolution__isnull=False).order_by("due_at")
 
     def in_line(self) -> "AvatarRequestQuerySet":
         """Whoever waits for a slot, in the order in which slots are given out."""

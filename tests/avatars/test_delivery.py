@@ -15,7 +15,7 @@ from PIL import Image
 
 from avatars import delivery, generation, imaging, storage
 from avatars.models import Attempt, Avatar, AvatarRequest, FileState, Reason, State, StoredFile
-from avatars.models.attempts import Outcome
+from avatars.models.attempts import Breaker, Outcome, Service
 from config import standins
 from config.logs import ConsoleFormatter
 from tests import factories
@@ -186,6 +186,28 @@ def test_storage_that_is_away_is_waited_for(ada, shelf, monkeypatch):
     generation.advance(avatar_request.pk)
     avatar_request.refresh_from_db()
     assert avatar_request.state == State.READY
+
+
+def test_while_the_storage_rests_nothing_is_fetched_and_no_try_is_used_up(ada, shelf):
+    avatar_request = storing(ada, shelf, picture())
+    breaker, now = Breaker.of(Service.STORAGE), timezone.now()
+    for _failure in range(3):
+        breaker.failure(now)
+    generation.advance(avatar_request.pk)
+    avatar_request.refresh_from_db()
+    assert (avatar_request.state, avatar_request.tries, shelf.asked) == (State.STORING, 0, [])
+    with time_machine.travel(now + timedelta(seconds=31)):
+        generation.advance(avatar_request.pk)
+    avatar_request.refresh_from_db()
+    assert avatar_request.state == State.READY
+
+
+def test_a_crowd_of_late_looks_takes_turns_and_delays_nobody(ada):
+    failed = [factories.create_request_in(State.FAILED, ada) for _ in range(5)]
+    waiting = factories.create_request_in(State.GENERATING, ada)
+    now = timezone.now()
+    AvatarRequest.objects.filter(pk__in=[one.pk for one in failed]).update(due_at=now)
+    assert generation.sweep() == [waiting.pk, failed[0].pk, failed[1].pk]
 
 
 def test_a_photo_kept_until_ready_is_due_at_once(ada, shelf):

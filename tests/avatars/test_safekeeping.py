@@ -14,7 +14,18 @@ from PIL import Image
 
 from accounts.models import Transfer
 from avatars import auditing, imaging, safekeeping, storage
-from avatars.models import Attempt, Avatar, FacePhoto, FileState, Keep, Reason, State, StoredFile
+from avatars.models import (
+    Attempt,
+    Avatar,
+    Breaker,
+    FacePhoto,
+    FileState,
+    Keep,
+    Reason,
+    State,
+    StoredFile,
+)
+from avatars.models.attempts import Service
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +88,32 @@ def test_storage_that_is_away_leaves_only_a_journal_row_that_dooms_itself(ada, m
         with time_machine.travel(timezone.now() + later):
             safekeeping.erase_due()
     assert (StoredFile.objects.count(), objects()) == (0, set())
+
+
+def test_after_three_failures_in_a_minute_the_storage_rests_for_half_a_minute(ada, monkeypatch):
+    asked = []
+
+    def away(key: str, content: bytes) -> None:
+        asked.append(key)
+        raise storage.StorageAway("test")
+
+    monkeypatch.setattr(storage, "put", away)
+    for _upload in range(5):
+        with pytest.raises(storage.StorageAway):
+            accept(ada, "portrait_astronaut.png")
+    assert len(asked) == 3  # the fourth and the fifth were not even tried
+    monkeypatch.undo()
+    with time_machine.travel(timezone.now() + timedelta(seconds=31)):
+        assert accept(ada, "portrait_astronaut.png").file.state == FileState.KEPT
+
+
+def test_failures_that_lie_apart_do_not_make_the_storage_rest(ada):
+    breaker = Breaker.of(Service.STORAGE)
+    now = timezone.now()
+    for minutes in (0, 2, 4, 6):
+        breaker.failure(now + timedelta(minutes=minutes))
+    breaker.refresh_from_db()
+    assert (breaker.paused_until, breaker.strikes) == (None, 1)
 
 
 def test_an_erased_photo_is_gone_and_its_waiting_request_gets_its_credit_back(ada):

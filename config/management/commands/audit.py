@@ -1,6 +1,6 @@
-"""`audit [--json] [--files]`: the books and rows of both apps; exit 1 when one is wrong.
+"""`audit [--json] [--files] [--look]`: the books and rows of both apps; exit 1 when one is wrong.
 
-Knows the audits of both apps.
+Knows the audits of both apps. A wallet that does not add up is frozen and staff are called.
 """
 
 import json
@@ -21,12 +21,21 @@ class Command(BaseCommand):
         parser.add_argument(
             "--files", action="store_true", help="also compare the storage with its journal"
         )
+        parser.add_argument(
+            "--look", action="store_true", help="only look: freeze no wallet and call nobody"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's contract
-        found = [
-            *accounts_auditing.findings(),
-            *avatars_auditing.findings(files=options["files"]),
-        ]
+        if options["look"]:
+            found = [
+                *accounts_auditing.findings(),
+                *avatars_auditing.findings(files=options["files"]),
+            ]
+        else:
+            found = [
+                *accounts_auditing.check_books(),
+                *avatars_auditing.check_books(files=options["files"]),
+            ]
         if options["json"]:
             self.stdout.write(json.dumps([finding.as_dict() for finding in found], default=str))
         else:

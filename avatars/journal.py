@@ -1,0 +1,37 @@
+"""Journal: every object is announced in a row before its first byte, and an ailing storage rests.
+
+Knows StoredFile, the storage's breaker and `storage`. Photos and pictures are written here alone.
+"""
+
+from datetime import datetime
+
+from accounts.models import User
+from avatars import storage
+from avatars.models import Breaker, StoredFile
+from avatars.models.attempts import Service
+
+
+def write(folder: str, suffix: str, content: bytes, user: User, now: datetime) -> StoredFile:
+    """One object under a row of its own, still WRITING. Raises StorageAway, also while the storage
+    rests; then the row dooms what may have been written.
+    """
+    refuse_while_resting(now)
+    file = StoredFile.objects.begin(folder, suffix, content, user=user, now=now)
+    try:
+        storage.put(file.key, content)
+    except storage.StorageAway:
+        Breaker.of(Service.STORAGE).failure(now)
+        raise
+    return file
+
+
+def refuse_while_resting(now: datetime) -> None:
+    """Raises StorageAway while the storage rests: asked before work that would be in vain."""
+    if resting_until(now):
+        raise storage.StorageAway("resting")
+
+
+def resting_until(now: datetime) -> datetime | None:
+    """When the storage is tried again, after three failures in a minute; None in good times."""
+    breaker = Breaker.of(Service.STORAGE)
+    return breaker.paused_until if breaker.is_pausing(now) else None
