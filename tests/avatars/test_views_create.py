@@ -91,7 +91,7 @@ def test_each_page_carries_a_number_of_its_own_for_this_person(client, ada):
     assert forms.read_number(ada, first) != forms.read_number(ada, second)
 
 
-@pytest.mark.parametrize("number", ["", str(uuid.uuid4()), "a:b"])
+@pytest.mark.parametrize("number", ["", "6f1c0d3e-8f0f-4a53-9a6b-0d6c4ad0c1aa", "a:b"])
 def test_a_number_that_is_not_ours_asks_to_press_again(client, ada, number):
     client.force_login(ada)
     response = client.post(CREATE, form(ada, number=number))
