@@ -114,17 +114,14 @@ def submit(user: User, wish: Wish) -> AvatarRequest:
     request's id after the commit.
     """
     number = wish.number or uuid.uuid4()
-    earlier = AvatarRequest.objects.filter(user=user, public_id=number).first()
-    if earlier is not None:
-        return earlier
     now = timezone.now()
-    prompt, avoid = check_wish(user, wish, now)
-    drawing = pace(wish.style, wish.quality).p50
     try:
+        prompt, avoid = check_wish(user, wish, now)
+        drawing = pace(wish.style, wish.quality).p50
         with transaction.atomic():
             return hold_and_join(user, wish, prompt, avoid, number, now, drawing)
     except (IntegrityError, ReferenceTaken, SubmitRefused):
-        # A double click: the other half was faster with the same number, and took the last place.
+        # Pressed again, or a double click whose other half was faster and took the last place.
         winner = AvatarRequest.objects.filter(user=user, public_id=number).first()
         if winner is None:
             raise

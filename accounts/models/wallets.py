@@ -11,7 +11,7 @@ for. Amounts are whole credits. Transfers are never edited: a mistake is answere
 from typing import Any
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -126,22 +126,27 @@ def _post(
     Raises NotEnoughCredits when the wallet cannot give them (WalletFrozen for a frozen one) and
     ReferenceTaken when the reference stands for another movement. Either way nothing has moved.
     """
-    transfer, is_new = Transfer.objects.get_or_create(
+    source, target = ROADS[kind]
+    transfer = Transfer(
+        wallet=wallet,
+        kind=kind,
+        source=source,
+        target=target,
+        amount=amount,
         reference=reference,
-        defaults={
-            "wallet": wallet,
-            "kind": kind,
-            "source": ROADS[kind][0],
-            "target": ROADS[kind][1],
-            "amount": amount,
-            "actor": actor,
-            "note": note,
-        },
+        actor=actor,
+        note=note,
     )
-    if not is_new:
-        if (transfer.wallet_id, transfer.kind, transfer.amount) != (wallet.pk, kind, amount):
-            raise ReferenceTaken(reference)
-        return transfer
+    try:
+        with transaction.atomic():
+            transfer.save(force_insert=True)
+    except IntegrityError:
+        earlier = Transfer.objects.filter(reference=reference).first()
+        if earlier is None:
+            raise  # not the reference, but another promise of the table
+        if (earlier.wallet_id, earlier.kind, earlier.amount) != (wallet.pk, kind, amount):
+            raise ReferenceTaken(reference) from None
+        return earlier
     guarded = Wallet.objects.filter(_guard(kind, amount), pk=wallet.pk)
     if not guarded.update(**pocket_changes(kind, amount)):
         wallet.refresh_from_db()
