@@ -5,11 +5,10 @@ Knows the models. A finding freezes the wallets it is about: stopping beats goin
 
 from collections.abc import Iterator
 
-from django.db import models
-from django.db.models import F, Q, Sum
-from django.db.models.functions import Coalesce
+from django.db import connection
+from django.db.models import Q
 
-from accounts.models import Wallet, triggers, wallets
+from accounts.models import Transfer, Wallet, triggers, wallets
 from accounts.models.findings import Finding, finding, report
 
 
@@ -22,32 +21,37 @@ def check_books() -> list[Finding]:
     """The nightly pass: findings call staff and freeze the wallets concerned, all of them."""
     found = findings()
     report(found)
-    Wallet.objects.filter(pk__in=list(unbalanced())).update(frozen=True)
+    Wallet.objects.filter(pk__in=unbalanced()).update(frozen=True)
     return found
 
 
-def unbalanced() -> models.QuerySet[Wallet, int]:
+# By hand, because the sums must be made before the wallets are joined: the other way round, which
+# is how the ORM would say it, took three times as long at a million transfers.
+UNBALANCED = """
+    WITH sums AS (
+        SELECT wallet_id, {available} AS available, {reserved} AS reserved, -({owed}) AS owed
+        FROM {transfers} GROUP BY wallet_id
+    )
+    SELECT wallets.id FROM {wallets} wallets LEFT JOIN sums ON sums.wallet_id = wallets.id
+    WHERE wallets.available <> COALESCE(sums.available, 0)
+    OR wallets.reserved <> COALESCE(sums.reserved, 0)
+    OR wallets.owed <> COALESCE(sums.owed, 0)
+    ORDER BY wallets.id
+"""
+FLOW = """
+    SUM(CASE WHEN target = '{0}' THEN amount WHEN source = '{0}' THEN -amount ELSE 0 END)
+"""
+
+
+def unbalanced() -> list[int]:
     """Wallets of which a pocket is not the sum of its transfers. One statement, hence one
     snapshot: a transfer that commits meanwhile is either in both sums or in neither.
     """
-    return (
-        Wallet.objects.annotate(
-            summed_available=flow("target", "available") - flow("source", "available"),
-            summed_reserved=flow("target", "reserved") - flow("source", "reserved"),
-            summed_owed=flow("source", "owed") - flow("target", "owed"),
-        )
-        .exclude(
-            available=F("summed_available"),
-            reserved=F("summed_reserved"),
-            owed=F("summed_owed"),
-        )
-        .values_list("pk", flat=True)
-    )
-
-
-def flow(field: str, pocket: str) -> Coalesce:
-    through = Q(**{f"transfers__{field}": pocket})
-    return Coalesce(Sum("transfers__amount", filter=through), 0)
+    flows = {pocket: FLOW.format(pocket) for pocket in ("available", "reserved", "owed")}
+    tables = {"transfers": Transfer._meta.db_table, "wallets": Wallet._meta.db_table}
+    with connection.cursor() as cursor:
+        cursor.execute(UNBALANCED.format(**flows, **tables))
+        return [pk for (pk,) in cursor.fetchall()]
 
 
 def pockets() -> Iterator[Finding]:

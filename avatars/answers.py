@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 
 DEFAULT_ETA = 5.0
+LONGEST_ETA = 24 * 3600.0  # outputs are gone by then; some estimates do not fit any clock
 SHORTEST_PAUSE, LONGEST_PAUSE = 5.0, 300.0  # seconds a "full" may make everybody wait
 MOST_TEXTS = 64  # strings read of one field; a real answer has one or two
 DETAIL_LENGTH = 200  # characters of vendor text that staff get to read
@@ -174,7 +175,7 @@ class Seen:
             job_id=self.job_id,
             outputs=self.outputs if outcome is Outcome.DONE else (),
             alternatives=_addresses(links) if outcome is Outcome.DONE else (),
-            eta=eta if eta and eta > 0 else DEFAULT_ETA,
+            eta=min(eta, LONGEST_ETA) if eta and eta > 0 else DEFAULT_ETA,
             retry_after=None if pause is None else min(max(pause, SHORTEST_PAUSE), LONGEST_PAUSE),
             detail=_for_staff(f"HTTP {self.status}: {words}" if words else f"HTTP {self.status}"),
         )

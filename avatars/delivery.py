@@ -6,6 +6,7 @@ are always read by us with our key; nothing a doorbell says is believed but a jo
 
 import logging
 import uuid
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
@@ -58,46 +59,57 @@ class _Lost(Exception):
 # ── The doorbell ────────────────────────────────────────────────────────────────────────────────
 
 
-def answer_doorbell(token: str, job_id: str, track_id: str) -> int | None:
-    """Somebody rang for the attempt of this token. Returns the request's id, or None for a token
-    we do not know or no longer answer.
+@dataclass(frozen=True)
+class Bell:
+    """What a doorbell told: of which request it was, and whether a look is due because of it."""
+
+    request: int
+    is_news: bool
+
+
+def answer_doorbell(token: str, job_id: str, track_id: str) -> Bell | None:
+    """Somebody rang for the attempt of this token. None for a token we do not know or no longer
+    answer.
 
     One fact is taken, and only while we have none: the job number, if it is not another's and
     `track_id`, when present, agrees. Then the request is due now, at most MAX_RINGS times.
     """
     now = timezone.now()
-    attempt = (
-        Attempt.objects.filter(doorbell_hash=token_hash(token), sent_at__gt=now - GIFT_WATCH)
-        .select_related("request")
-        .first()
-    )
+    attempt = Attempt.objects.filter(
+        doorbell_hash=token_hash(token), sent_at__gt=now - GIFT_WATCH
+    ).first()
     if attempt is None:
         return None
-    counted = Attempt.objects.filter(pk=attempt.pk, rings__lt=MAX_RINGS)
-    if not counted.update(rings=F("rings") + 1):
-        return attempt.request_id
-    if job_id and track_id in ("", str(attempt.track_id)):
-        take_job_number(attempt, job_id)
-    knows_job = Attempt.objects.filter(pk=attempt.pk, provider_job_id__isnull=False).exists()
-    if knows_job:
-        waiting = Q(state__in=[State.GENERATING, State.UNCERTAIN]) | Q(
-            state=State.FAILED, user__is_active=True, avatars=None
-        )
-        rung = AvatarRequest.objects.filter(waiting, pk=attempt.request_id)
-        rung.filter(Q(due_at=None) | Q(due_at__gt=now)).update(due_at=now)
-    return attempt.request_id
+    is_ours = bool(job_id) and track_id in ("", str(attempt.track_id))
+    took_it = is_ours and take_job_number(attempt, job_id)
+    if not took_it and not attempt.count_ring():
+        return Bell(attempt.request_id, is_news=False)
+    # Asked anew when we were told a number and did not take it: the sender may just have done so.
+    knows_job = took_it or attempt.provider_job_id or (is_ours and attempt.has_job_number())
+    waiting = Q(state__in=[State.GENERATING, State.UNCERTAIN]) | Q(
+        state=State.FAILED, user__is_active=True, avatars=None
+    )
+    rung = AvatarRequest.objects.filter(waiting, pk=attempt.request_id)
+    is_news = knows_job and rung.filter(Q(due_at=None) | Q(due_at__gt=now)).update(due_at=now)
+    return Bell(attempt.request_id, is_news=bool(is_news))
 
 
-def take_job_number(attempt: Attempt, job_id: str) -> None:
-    """Only while the attempt has none and could still use one."""
+def take_job_number(attempt: Attempt, job_id: str) -> bool:
+    """Count the ring and take the number, if the attempt has none and could still use one."""
+    if attempt.provider_job_id:
+        return False
     wanting = Attempt.objects.filter(
-        Q(ended_at=None) | Q(outcome=Outcome.UNCERTAIN), pk=attempt.pk, provider_job_id=None
+        Q(ended_at=None) | Q(outcome=Outcome.UNCERTAIN),
+        pk=attempt.pk,
+        provider_job_id=None,
+        rings__lt=MAX_RINGS,
     )
     try:
         with transaction.atomic():
-            wanting.update(provider_job_id=job_id)
+            return bool(wanting.update(provider_job_id=job_id, rings=F("rings") + 1))
     except IntegrityError:
         staff.warning("a doorbell named a job that belongs to another attempt: %s", attempt.pk)
+        return False
 
 
 # ── Looking ─────────────────────────────────────────────────────────────────────────────────────

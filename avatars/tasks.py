@@ -34,12 +34,21 @@ def ring(pks: Iterable[int]) -> None:
         )
     )
     for pk in wanted:
-        suits = {"queue": "store", **settings.STORE_TIME_LIMITS} if pk in storing else {}
-        try:
-            advance_request.apply_async((pk,), expires=RING_EXPIRES_SECONDS, retry=False, **suits)
-        except OperationalError as error:
-            logger.warning("doorbell not rung", extra={"why": type(error).__name__})
+        if not ring_one(pk, queue="store" if pk in storing else "look"):
             return
+
+
+def ring_one(pk: int, *, queue: str) -> bool:
+    """The same for one request of which the suiting queue is known. False when nobody heard."""
+    limits = settings.STORE_TIME_LIMITS if queue == "store" else {}
+    try:
+        advance_request.apply_async(
+            (pk,), queue=queue, expires=RING_EXPIRES_SECONDS, retry=False, **limits
+        )
+    except OperationalError as error:
+        logger.warning("doorbell not rung", extra={"why": type(error).__name__})
+        return False
+    return True
 
 
 @shared_task

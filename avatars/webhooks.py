@@ -11,10 +11,10 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from avatars import delivery, generation, storage
+from avatars import delivery, storage
 from avatars.answers import id_in
 from avatars.models import Attempt
-from avatars.tasks import ring
+from avatars.tasks import ring_one
 
 BODY_LIMIT = 64 * 1024
 
@@ -26,10 +26,11 @@ def doorbell(request: HttpRequest, token: str) -> HttpResponse:
     by us, with our key. Answers 200 for a known token whatever the body says, else 404.
     """
     job_id, track_id = said(request)
-    pk = delivery.answer_doorbell(token, job_id, track_id)
-    if pk is None:
+    bell = delivery.answer_doorbell(token, job_id, track_id)
+    if bell is None:
         return HttpResponse(status=404)
-    ring(generation.due_now(pk))
+    if bell.is_news:
+        ring_one(bell.request, queue="look")
     return HttpResponse(status=200)
 
 
@@ -44,7 +45,9 @@ def said(request: HttpRequest) -> tuple[str, str]:
     if not isinstance(body, dict):
         return "", ""
     track_id = body.get("track_id")
-    return id_in(body.get("id")), str(track_id) if isinstance(track_id, str | int) else ""
+    if not isinstance(track_id, str | int | None):
+        return "", ""  # present, and surely not ours
+    return id_in(body.get("id")), "" if track_id is None else str(track_id)
 
 
 @require_safe

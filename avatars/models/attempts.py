@@ -124,6 +124,15 @@ class Attempt(models.Model):
         unread = Attempt.objects.filter(pk=self.pk, face_open=True, face_hits=0)
         return bool(unread.update(face_open=False))
 
+    def count_ring(self) -> bool:
+        """False when its doorbell has rung often enough."""
+        counted = Attempt.objects.filter(pk=self.pk, rings__lt=MAX_RINGS)
+        return bool(counted.update(rings=F("rings") + 1))
+
+    def has_job_number(self) -> bool:
+        """As the row is now."""
+        return Attempt.objects.filter(pk=self.pk, provider_job_id__isnull=False).exists()
+
     def end(self, outcome: Outcome, now: datetime, **fields: object) -> None:
         """Free the slot and close the face link. Call inside the transaction that moves the
         request, after its guarded UPDATE has won.
