@@ -86,10 +86,9 @@ def answer_doorbell(token: str, job_id: str, track_id: str) -> Bell | None:
         return Bell(attempt.request_id, is_news=False)
     # Asked anew when we were told a number and did not take it: the sender may just have done so.
     knows_job = took_it or attempt.provider_job_id or (is_ours and attempt.has_job_number())
-    waiting = Q(state__in=[State.GENERATING, State.UNCERTAIN]) | Q(
-        state=State.FAILED, user__is_active=True, avatars=None
-    )
-    rung = AvatarRequest.objects.filter(waiting, pk=attempt.request_id)
+    # Columns of this row alone: PostgreSQL judges a joined one as it was before it waited.
+    waiting = [State.GENERATING, State.UNCERTAIN, State.FAILED]
+    rung = AvatarRequest.objects.filter(pk=attempt.request_id, state__in=waiting)
     is_news = knows_job and rung.filter(Q(due_at=None) | Q(due_at__gt=now)).update(due_at=now)
     return Bell(attempt.request_id, is_news=bool(is_news))
 

@@ -92,7 +92,8 @@ def erase(photo: FacePhoto, reason: Reason = Reason.PHOTO_DELETED) -> bool:
         erased = bool(marked.update(deleted_at=now, delete_at=now, file=None, thumb=None))
         StoredFile.objects.filter(pk__in=files).doom(now)
         # A face link nobody has followed must not open any more.
-        Attempt.objects.filter(request__photo=photo, face_open=True).update(face_open=False)
+        requests = AvatarRequest.objects.filter(photo=photo)
+        Attempt.objects.filter(request__in=requests, face_open=True).update(face_open=False)
     # Wallet first, then request: so the cancellations stand outside the photo's transaction. A
     # crash before them is met when the request is sent: it ends for want of a photo.
     waiting = AvatarRequest.objects.filter(photo=photo, state__in=[State.HELD, State.QUEUED])
