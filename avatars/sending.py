@@ -51,9 +51,10 @@ def dispatch() -> list[int]:
     breaker = Breaker.of(Service.FACE_GEN)
     for _slot in range(settings.FACE_GEN_SLOTS):
         now = timezone.now()
-        taken = set(Attempt.objects.filter(slot_no__isnull=False).values_list("slot_no", flat=True))
+        slots = Attempt.objects.filter(slot_no__isnull=False)
+        taken = dict(slots.values_list("slot_no", "request__state"))
         free = [n for n in range(1, settings.FACE_GEN_SLOTS + 1) if n not in taken]
-        if not free or len(taken) >= breaker.allowed(now):
+        if not free or len(taken) >= breaker.allowed(now, [*taken.values()].count(State.UNCERTAIN)):
             break
         avatar_request = next_in_line(now)
         if avatar_request is None:

@@ -28,14 +28,16 @@ def ring(pks: Iterable[int]) -> None:
     wanted = list(dict.fromkeys(pks))
     if not wanted:
         return
-    storing = set(
-        AvatarRequest.objects.filter(pk__in=wanted, state=State.STORING).values_list(
-            "pk", flat=True
-        )
-    )
+    stores = storing(wanted)
     for pk in wanted:
-        if not ring_one(pk, queue="store" if pk in storing else "look"):
+        if not ring_one(pk, queue="store" if pk in stores else "look"):
             return
+
+
+def storing(pks: Iterable[int]) -> set[int]:
+    """Those whose next step is about pixels, and so for the other queue."""
+    stores = AvatarRequest.objects.filter(pk__in=pks, state=State.STORING)
+    return set(stores.values_list("pk", flat=True))
 
 
 def ring_one(pk: int, *, queue: str) -> bool:
@@ -53,7 +55,14 @@ def ring_one(pk: int, *, queue: str) -> bool:
 
 @shared_task
 def advance_request(pk: int) -> None:
-    ring(generation.advance(pk))
+    """One step, and the next ones as long as they can start at once and suit this queue: a message
+    to ourselves would only cost time. Others are rung.
+    """
+    more = generation.advance(pk)
+    while pk in more and (settings.EMBEDDED or not storing([pk])):
+        ring(other for other in more if other != pk)
+        more = generation.advance(pk)
+    ring(more)
 
 
 @shared_task

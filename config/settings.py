@@ -256,10 +256,13 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
         "max_retries": 0,
         "socket_connect_timeout": 0.5,
         "visibility_timeout": 600,
-        "socket_timeout": 2,
+        # A broker that hangs costs a request so long; a worker's own wait must be shorter.
+        "socket_timeout": 0.9,
+        "polling_interval": 0.5,
     }
 )
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker outlives any outage of its broker
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_REJECT_ON_WORKER_LOST = False

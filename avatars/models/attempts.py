@@ -217,8 +217,14 @@ class Breaker(models.Model):
         quiet_periods = max(0, int((now - self.narrowed_at) / WIDEN_AFTER))
         return min(self.width + quiet_periods, settings.FACE_GEN_SLOTS)
 
-    def allowed(self, now: datetime) -> int:
-        return 0 if self.is_pausing(now) else self.width_now(now)
+    def allowed(self, now: datetime, in_doubt: int = 0) -> int:
+        """How many places may be taken now. While we try one order at a time, those `in_doubt` do
+        not count: one that never tells would keep everybody waiting until its slot is given up.
+        """
+        if self.is_pausing(now):
+            return 0
+        is_trying = self.strikes >= STRIKES_TO_NARROW
+        return self.width_now(now) + (in_doubt if is_trying else 0)
 
     def pause(self, until: datetime, reason: str) -> None:
         Breaker.objects.filter(pk=self.pk).filter(
@@ -226,19 +232,29 @@ class Breaker(models.Model):
         ).update(paused_until=until, reason=reason[:200])
 
     def full(self, retry_after: float | None, now: datetime) -> None:
-        """The provider is full: everybody pauses, and there is one place fewer."""
+        """The provider is full: everybody pauses, and there is one place fewer; only one, however
+        many orders were told so before the pause reached them.
+        """
         seconds = min(300.0, max(5.0, retry_after)) if retry_after else FULL_PAUSE.total_seconds()
+        self._undisturbed(now).update(width=max(1, self.width_now(now) - 1), narrowed_at=now)
         self.pause(now + timedelta(seconds=seconds), "full")
-        Breaker.objects.filter(pk=self.pk).update(
-            width=max(1, self.width_now(now) - 1), narrowed_at=now
+
+    def _undisturbed(self, now: datetime) -> models.QuerySet["Breaker"]:
+        """This row, unless it pauses: what fails during a pause left before it, and belongs to the
+        same fault. One outage met by ten orders is one.
+        """
+        return Breaker.objects.filter(
+            Q(paused_until=None) | Q(paused_until__lte=now), pk=self.pk, strikes=self.strikes
         )
 
     def strike(self, now: datetime, reason: str) -> None:
         """The n-th fault in a row pauses 2ⁿ seconds, up to ten minutes."""
-        Breaker.objects.filter(pk=self.pk).update(strikes=F("strikes") + 1)
         self.refresh_from_db()
-        seconds = min(ACCOUNT_PAUSE.total_seconds(), 2.0 ** min(self.strikes, 16))
-        self.pause(now + timedelta(seconds=seconds), reason)
+        strikes = self.strikes + 1
+        seconds = min(ACCOUNT_PAUSE.total_seconds(), 2.0 ** min(strikes, 16))
+        self._undisturbed(now).update(
+            strikes=strikes, paused_until=now + timedelta(seconds=seconds), reason=reason[:200]
+        )
 
     def account_trouble(self, now: datetime, reason: str) -> None:
         """Key, funds or route: nothing will work until staff have looked; then one at a time."""

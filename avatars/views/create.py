@@ -168,7 +168,7 @@ def submit(request: PersonRequest, draft: Draft, photos: list[FacePhoto]) -> Htt
         avatar_request = generation.submit(request.user, wish)
     except (generation.SubmitRefused, NotEnoughCredits) as error:
         return refusal(request, draft, form, error)
-    tasks.ring([avatar_request.pk])
+    tasks.ring_one(avatar_request.pk, queue="look")
     return redirect("job", avatar_request.public_id)
 
 

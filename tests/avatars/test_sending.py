@@ -129,6 +129,7 @@ def test_full_pauses_for_as_long_as_asked_and_narrows_by_one(ada, settings):
 def test_five_quiet_minutes_widen_by_one(ada, settings):
     with time_machine.travel("2026-11-22 10:00:00Z", tick=False) as clock:
         breaker().full(None, timezone.now())
+        clock.shift(timedelta(seconds=31))
         breaker().full(None, timezone.now())
         assert breaker().width_now(timezone.now()) == settings.FACE_GEN_SLOTS - 2
         clock.shift(timedelta(minutes=5))
@@ -138,14 +139,37 @@ def test_five_quiet_minutes_widen_by_one(ada, settings):
 
 
 def test_strikes_pause_longer_each_time_and_a_success_clears_them(ada):
-    with time_machine.travel("2026-11-22 10:00:00Z", tick=False):
-        now = timezone.now()
+    with time_machine.travel("2026-11-22 10:00:00Z", tick=False) as clock:
         for seconds in (2, 4, 8, 16, 32):
+            now = timezone.now()
             breaker().strike(now, "odd")
             assert breaker().paused_until == now + timedelta(seconds=seconds)
+            clock.shift(timedelta(seconds=seconds))
         assert breaker().width_now(now) == 1
         breaker().success()
         assert breaker().allowed(now) == breaker().width
+
+
+def test_one_outage_met_by_ten_orders_is_one_strike_and_one_place_fewer(settings):
+    now = timezone.now()
+    for _order in range(10):
+        breaker().strike(now, "not reachable")
+    assert (breaker().strikes, breaker().paused_until) == (1, now + timedelta(seconds=2))
+    later = now + timedelta(seconds=3)
+    for _order in range(10):
+        breaker().full(None, later)
+    assert breaker().width == settings.FACE_GEN_SLOTS - 1
+
+
+def test_while_we_try_one_at_a_time_an_order_in_doubt_keeps_nobody_waiting(ada):
+    doubtful = factories.create_request_in(State.UNCERTAIN, ada)
+    Attempt.objects.filter(request=doubtful).update(slot_no=1)
+    first, second = factories.create_request(ada), factories.create_request(ada)
+    Breaker.objects.filter(pk=breaker().pk).update(strikes=7)
+    assert sending.dispatch() == [first.pk]
+    assert sending.dispatch() == []
+    second.refresh_from_db()
+    assert second.state == State.QUEUED
 
 
 def test_account_trouble_stops_everybody_for_ten_minutes(ada):

@@ -57,7 +57,7 @@ def assert_kept(response) -> None:
 def rung(monkeypatch) -> list[int]:
     """The ids for which a doorbell was rung."""
     ids: list[int] = []
-    monkeypatch.setattr(tasks, "ring", ids.extend)
+    monkeypatch.setattr(tasks, "ring_one", lambda pk, *, queue: ids.append(pk))
     return ids
 
 
