@@ -1,11 +1,12 @@
 """The staff's view of photos, requests, attempts, pictures and machinery. Nothing is written here.
 
-Knows the nouns and storage. No list shows a picture, no page shows a face; an avatar is blurred.
+Knows the nouns, storage and reconciling. No list shows a picture, no page shows a face; an avatar is blurred.
 """
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
@@ -20,6 +21,7 @@ from avatars.models import (
     State,
     StoredFile,
 )
+from avatars.reconciling import undelivered
 
 PER_PAGE = 50
 # Hashes of secrets, and addresses under which the provider shows a result: for nobody's eyes.
@@ -63,6 +65,21 @@ class StateFilter(admin.SimpleListFilter):
         return queryset.filter(state=self.value()) if self.value() else queryset
 
 
+class DeliveryFilter(admin.SimpleListFilter):
+    """What we paid the provider for and nobody got: the aim is an empty list."""
+
+    title = _("delivery")
+    parameter_name = "delivery"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return [("missing", _("paid at the provider, not delivered"))]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[AvatarRequest]
+    ) -> QuerySet[AvatarRequest]:
+        return queryset & undelivered(timezone.now()) if self.value() else queryset
+
+
 class AttemptInline(Untouchable, admin.StackedInline):
     model = Attempt
     exclude = SECRETS_OF_ATTEMPT
@@ -83,7 +100,7 @@ class AvatarRequestAdmin(ReadOnlyAdmin):
         "created_at",
         "deadline_at",
     )
-    list_filter = (StateFilter, "reason", "style", "quality")
+    list_filter = (StateFilter, DeliveryFilter, "reason", "style", "quality")
     list_select_related = ("user",)
     search_fields = ("=public_id", "user__email")
     inlines = (AttemptInline,)

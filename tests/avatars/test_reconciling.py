@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
+from django.urls import reverse
 from django.utils import timezone
 
 from avatars import face_gen, generation, reconciling
@@ -90,6 +91,19 @@ def test_what_failed_its_safety_check_was_not_left_undelivered(ada):
     assert list(reconciling.undelivered(now)) == [failed]
     AvatarRequest.objects.filter(pk=failed.pk).update(reason=Reason.BLOCKED)
     assert list(reconciling.undelivered(now)) == []
+
+
+def test_staff_find_what_was_paid_and_not_delivered_in_the_admin(ada, mo, client):
+    now = timezone.now()
+    forsaken, returned = (factories.create_request_in(State.FAILED, ada) for _ in range(2))
+    Attempt.objects.create(
+        request=forsaken, number=1, sent_at=now, ended_at=now, outcome=Outcome.DONE, outputs=[["x"]]
+    )
+    client.force_login(mo)
+    page = client.get(
+        reverse("admin:avatars_avatarrequest_changelist"), {"delivery": "missing"}
+    ).content.decode()
+    assert (str(forsaken.public_id) in page, str(returned.public_id) in page) == (True, False)
 
 
 def test_the_screen_shows_a_healthy_house_and_exits_with_zero(ada, outside):

@@ -3,6 +3,7 @@
 Knows the models, the audits, the factories and the oracle.
 """
 
+import copy
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from avatars import download, face_gen, generation, imaging, safekeeping, storag
 from avatars.face_gen import Answer
 from avatars.face_gen import Outcome as Seen
 from avatars.imaging import Renditions
-from avatars.models import AvatarRequest, Breaker, FacePhoto
+from avatars.models import Attempt, Avatar, AvatarRequest, Breaker, FacePhoto
 from avatars.models.attempts import Service
 from tests import factories
 from tests.faults.oracle import MOST_OPEN, Oracle, Order, Photo, Purse, Refused, Wish
@@ -171,6 +172,11 @@ def rows(sql: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
         return cursor.fetchall()
 
 
+def everything() -> list[list[tuple[object, ...]]]:
+    models = (Wallet, Transfer, AvatarRequest, Attempt, Avatar)
+    return [rows(f"SELECT * FROM {model._meta.db_table} ORDER BY id") for model in models]
+
+
 class World(RuleBasedStateMachine):
     """After every step the rows are as the oracle has them."""
 
@@ -255,6 +261,19 @@ class World(RuleBasedStateMachine):
             return ()
         self.agree_on_dispatch([pk for pk in rung if self.oracle.wishes[pk].state == "queued"])
         return rung
+
+    def when_due(self, row: AvatarRequest, look: str = "done", store: str = "good") -> None:
+        if row.due_at is not None and row.due_at > timezone.now():
+            self.traveller.move_to(row.due_at)
+        self.step(row, look, store)
+
+    def die_over(self, row: AvatarRequest) -> None:
+        """A claim, and nothing after it."""
+        if row.due_at is not None:
+            self.traveller.move_to(max(row.due_at, timezone.now()))
+            self.copies.append(copy.copy(row))
+            assert row.claim(timezone.now())
+            self.oracle.claim(self.oracle.wishes[row.pk])
 
     def expect_step(self, wish: Wish, look: str, store: str) -> bool:
         """Whether an order leaves."""
