@@ -1,6 +1,7 @@
 """The staff's view of photos, requests, attempts, pictures and machinery. Nothing is written here.
 
-Knows the nouns, storage and reconciling. No list shows a picture, no page shows a face; an avatar is blurred.
+Knows the nouns, storage and reconciling. No list shows a picture, no page shows a face; an avatar
+is blurred.
 """
 
 from django.contrib import admin
@@ -72,7 +73,7 @@ class DeliveryFilter(admin.SimpleListFilter):
     parameter_name = "delivery"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
-        return [("missing", _("paid at the provider, not delivered"))]
+        return [("missing", str(_("paid at the provider, not delivered")))]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[AvatarRequest]

@@ -175,7 +175,7 @@ def announce(
     with transaction.atomic():
         if not avatar_request.renew(now):
             return False
-        photo = FacePhoto.objects.filter(pk=avatar_request.photo_id, deleted_at=None)
+        photo = FacePhoto.objects.filter(pk=avatar_request.photo_id or 0, deleted_at=None)
         # A touch that locks the row: its erasure comes wholly before, and then nothing leaves, or
         # wholly after, and then closes this link.
         if not photo.update(deleted_at=None):

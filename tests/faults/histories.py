@@ -150,7 +150,7 @@ def prepare_audit() -> tuple[str, Sequence[object]]:
 
     def note(execute, sql, params, many, context):
         parts.append(f"EXISTS ({sql})")
-        values.extend(params)
+        values.extend(params or ())
         return execute(sql, params, many, context)
 
     audits = (accounts_auditing.pockets, avatars_auditing.reserves, avatars_auditing.endings)
