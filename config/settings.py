@@ -254,7 +254,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
     if EMBEDDED
     else {
         "max_retries": 0,
-        "socket_connect_timeout": 0.5,
+        "socket_connect_timeout": 0.3,
         "visibility_timeout": 600,
         # A broker that hangs costs a request so long; a worker's own wait must be shorter.
         "socket_timeout": 0.9,
