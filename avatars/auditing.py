@@ -3,6 +3,7 @@
 Knows the nouns, accounts.models and storage. Each finding names its invariant and its rows.
 """
 
+import hashlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -24,20 +25,23 @@ DOOMED_AGE = timedelta(days=1)
 LATE_LOOKS_BEHIND = timedelta(hours=2)
 
 
-def findings(*, files: bool = False) -> list[Finding]:
+def findings(*, files: bool = False, contents: bool = False) -> list[Finding]:
     """Everything that does not add up; an empty list is the good answer. `files` also compares
-    the storage's listing with the journal, and only reports strangers.
+    the storage's listing with the journal, and only reports strangers; `contents` reads every
+    object, which takes as long as that takes.
     """
     now = timezone.now()
     found = [*reserves(), *endings(), *pictures(), *slots(), *clocks(now), *journal(now), *locks()]
-    return [*found, *listing()] if files else found
+    found += listing() if files else ()
+    found += altered() if contents else ()
+    return found
 
 
-def check_books(*, files: bool = False) -> list[Finding]:
+def check_books(*, files: bool = False, contents: bool = False) -> list[Finding]:
     """The nightly pass: findings call staff, and every wallet whose reserve is not what its open
     requests cost is frozen, because stopping beats going on wrong.
     """
-    found = findings(files=files)
+    found = findings(files=files, contents=contents)
     report(found)
     Wallet.objects.filter(pk__in=list(unreserved())).update(frozen=True)
     return found
@@ -162,6 +166,24 @@ def listing() -> Iterator[Finding]:
     kept = set(StoredFile.objects.filter(state=FileState.KEPT).values_list("key", flat=True))
     yield from finding("I11", "an object without a row", sorted(stored - known))
     yield from finding("I11", "a kept row without an object", sorted(kept - stored))
+
+
+def altered() -> Iterator[Finding]:
+    """I7, to the byte: what is kept is what was written, and that was a picture we encoded."""
+    kept = StoredFile.objects.filter(state=FileState.KEPT).only("key", "sha256")
+    yield from finding(
+        "I7",
+        "an object is not what was written",
+        [file.key for file in kept.iterator() if not is_as_written(file)],
+    )
+
+
+def is_as_written(file: StoredFile) -> bool:
+    try:
+        content = storage.read(file.key)
+    except storage.Missing:
+        return False
+    return hashlib.sha256(content).hexdigest() == file.sha256
 
 
 def locks() -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from accounts.models import Transfer, User, Wallet
+from avatars import storage
 from avatars.models import AvatarRequest, State
 from config import demo
 from tests import factories
@@ -39,6 +40,19 @@ def test_a_broken_promise_is_printed_with_its_rows_and_exits_with_one(ada):
             "rows": [ada.wallet.pk],
         }
     ]
+
+
+@pytest.mark.django_db
+def test_an_object_that_changed_or_went_is_found_by_its_bytes(ada):
+    photo = factories.create_photo(ada)
+    storage.put(photo.file.key, b"another face")
+    storage.remove(photo.thumb.key)
+    call_command("audit", stdout=io.StringIO())  # not asked to read
+    out = io.StringIO()
+    with pytest.raises(SystemExit):
+        call_command("audit", "--json", "--contents", stdout=out)
+    [found] = json.loads(out.getvalue())
+    assert (found["invariant"], set(found["rows"])) == ("I7", {photo.file.key, photo.thumb.key})
 
 
 @pytest.mark.django_db

@@ -1,4 +1,4 @@
-"""`audit [--json] [--files] [--look]`: the books and rows of both apps; exit 1 when one is wrong.
+"""`audit [--json] [--files] [--contents] [--look]`: the books and rows of both apps; 1 if wrong.
 
 Knows the audits of both apps. A wallet that does not add up is frozen and staff are called.
 """
@@ -22,20 +22,18 @@ class Command(BaseCommand):
             "--files", action="store_true", help="also compare the storage with its journal"
         )
         parser.add_argument(
+            "--contents", action="store_true", help="also read every object and compare its hash"
+        )
+        parser.add_argument(
             "--look", action="store_true", help="only look: freeze no wallet and call nobody"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's contract
+        deep = {name: options[name] for name in ("files", "contents")}
         if options["look"]:
-            found = [
-                *accounts_auditing.findings(),
-                *avatars_auditing.findings(files=options["files"]),
-            ]
+            found = [*accounts_auditing.findings(), *avatars_auditing.findings(**deep)]
         else:
-            found = [
-                *accounts_auditing.check_books(),
-                *avatars_auditing.check_books(files=options["files"]),
-            ]
+            found = [*accounts_auditing.check_books(), *avatars_auditing.check_books(**deep)]
         if options["json"]:
             self.stdout.write(json.dumps([finding.as_dict() for finding in found], default=str))
         else:
