@@ -292,7 +292,8 @@ def run_tests(root: Path, tests: Iterable[str]) -> Run:
     temporary.mkdir()
     environment = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     environment |= {"TMPDIR": str(temporary), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider"]
+    command.append(f"--junitxml={report}")
     done = subprocess.run(
         [*command, *dict.fromkeys(tests)],
         cwd=root,
