@@ -9,6 +9,7 @@ import threading
 
 import pytest
 from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.db import connection
 
 from accounts.models import Transfer, User, Wallet
@@ -53,6 +54,18 @@ def test_an_object_that_changed_or_went_is_found_by_its_bytes(ada):
         call_command("audit", "--json", "--contents", stdout=out)
     [found] = json.loads(out.getvalue())
     assert (found["invariant"], set(found["rows"])) == ("I7", {photo.file.key, photo.thumb.key})
+
+
+@pytest.mark.django_db
+def test_a_storage_that_is_away_is_said_in_one_sentence(ada, settings, tmp_path):
+    (tmp_path / "no-folder").write_text("")
+    private = {
+        "BACKEND": "avatars.storage.PrivateFileStorage",
+        "OPTIONS": {"location": str(tmp_path / "no-folder")},
+    }
+    settings.STORAGES = {**settings.STORAGES, "private": private}
+    with pytest.raises(CommandError, match="The storage does not answer"):
+        call_command("audit", "--files", stdout=io.StringIO())
 
 
 @pytest.mark.django_db

@@ -7,10 +7,11 @@ import json
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts import auditing as accounts_auditing
 from avatars import auditing as avatars_auditing
+from avatars.storage import StorageAway
 
 
 class Command(BaseCommand):
@@ -30,10 +31,16 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's contract
         deep = {name: options[name] for name in ("files", "contents")}
-        if options["look"]:
-            found = [*accounts_auditing.findings(), *avatars_auditing.findings(**deep)]
-        else:
-            found = [*accounts_auditing.check_books(), *avatars_auditing.check_books(**deep)]
+        try:
+            if options["look"]:
+                found = [*accounts_auditing.findings(), *avatars_auditing.findings(**deep)]
+            else:
+                found = [*accounts_auditing.check_books(), *avatars_auditing.check_books(**deep)]
+        except StorageAway as error:
+            raise CommandError(
+                f"The storage does not answer ({error}): audit without --files and --contents, "
+                "or later."
+            ) from error
         if options["json"]:
             self.stdout.write(json.dumps([finding.as_dict() for finding in found], default=str))
         else:
