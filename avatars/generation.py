@@ -166,13 +166,13 @@ def hold_and_join(
     cost = wish.quality.cost
     hold = user.wallet.hold(cost, str(number))
     # Counted only now: the hold's UPDATE has locked the wallet, so two tabs cannot both pass.
-    own = AvatarRequest.objects.filter(user=user)
-    if own.open().count() >= quota.max_open:
-        raise TooManyOpen(quota.max_open)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    if own.filter(created_at__gte=midnight).count() >= quota.max_per_day:
+    share = AvatarRequest.objects.share(user.pk, midnight)
+    if share.open >= quota.max_open:
+        raise TooManyOpen(quota.max_open)
+    if share.today >= quota.max_per_day:
         raise TooManyToday(quota.max_per_day, midnight + timedelta(days=1))
-    turn = AvatarRequest.objects.next_turn(user.pk)
+    turn = AvatarRequest.objects.turn_after(share.turn)
     shown_wait = wait_behind(turn, drawing, now) + drawing
     if shown_wait > WAIT_LIMIT.total_seconds():
         raise LineTooLong
@@ -212,8 +212,9 @@ def wait_behind(turn: int, drawing: float, now: datetime) -> float:
     """
     enough = math.ceil(WAIT_LIMIT.total_seconds() / drawing + 1) * settings.FACE_GEN_SLOTS + 1
     ahead = AvatarRequest.objects.filter(state=State.QUEUED, turn__lte=turn)[:enough].count()
-    free = settings.FACE_GEN_SLOTS - busy_slots()
-    return wait_seconds(ahead + 1, drawing, now) if ahead >= max(0, free) else 0.0
+    if ahead < settings.FACE_GEN_SLOTS and ahead < settings.FACE_GEN_SLOTS - busy_slots():
+        return 0.0
+    return wait_seconds(ahead + 1, drawing, now)
 
 
 def cancel(avatar_request: AvatarRequest, reason: Reason = Reason.OWNER) -> bool:

@@ -6,12 +6,13 @@ state and money change together or not at all. Every other change is a guarded U
 
 import random
 import uuid
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import F, Max, Min, Q
+from django.db.models import Count, F, Max, Min, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -129,6 +130,15 @@ class _Lost(Exception):
     """Somebody else moved the row first; roll back what this transaction began."""
 
 
+@dataclass(frozen=True)
+class Share:
+    """A person's open requests, those made today, and the highest turn held in line."""
+
+    open: int
+    today: int
+    turn: int | None
+
+
 class AvatarRequestQuerySet(models.QuerySet["AvatarRequest"]):
     def open(self) -> "AvatarRequestQuerySet":
         return self.filter(resolution=None)
@@ -148,13 +158,26 @@ class AvatarRequestQuerySet(models.QuerySet["AvatarRequest"]):
         return self.filter(state=State.QUEUED).order_by("turn", "pk")
 
     def next_turn(self, user_id: int) -> int:
+        """The turn of this person's next request, see `turn_after`."""
+        own = self.filter(state=State.QUEUED, user_id=user_id)
+        return self.turn_after(own.aggregate(turn=Max("turn"))["turn"])
+
+    def turn_after(self, own: int | None) -> int:
         """A person's n-th waiting request stands in round n; the head of the line is never
         overtaken, and somebody with one wish never waits behind all of somebody else's hundred.
+        `own` is the highest turn that this person holds in line.
         """
-        line = self.filter(state=State.QUEUED)
-        lowest = line.aggregate(turn=Min("turn"))["turn"] or 0
-        own = line.filter(user_id=user_id).aggregate(turn=Max("turn"))["turn"]
+        lowest = self.filter(state=State.QUEUED).aggregate(turn=Min("turn"))["turn"] or 0
         return max(lowest, own + 1 if own is not None else 0)
+
+    def share(self, user_id: int, midnight: datetime) -> "Share":
+        """What this person has of the line and of the day, in one query."""
+        found = self.filter(user_id=user_id).aggregate(
+            open=Count("pk", filter=Q(resolution=None)),
+            today=Count("pk", filter=Q(created_at__gte=midnight)),
+            turn=Max("turn", filter=Q(state=State.QUEUED)),
+        )
+        return Share(**found)
 
 
 class AvatarRequest(models.Model):

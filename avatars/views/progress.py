@@ -38,7 +38,9 @@ def tray_state(user: User) -> dict[str, Any]:
     """How many avatars of this person are in the making, and a digest that changes whenever one
     of them moves. One query.
     """
-    moving = sorted(AvatarRequest.objects.filter(user=user).open().values_list("pk", "state"))
+    moving = sorted(
+        AvatarRequest.objects.filter(user=user, resolution=None).values_list("pk", "state")
+    )
     return {"count": len(moving), "revision": digest(moving), "idle": not moving}
 
 
