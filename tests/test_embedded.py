@@ -118,7 +118,10 @@ def test_ctrl_c_leaves_a_silent_provider_to_the_lease(tmp_path: Path) -> None:
         waiting.kill()
         waiting.wait()
     assert "SIGKILL" not in site.log()
-    assert site.rows("SELECT state FROM avatars_avatarrequest") == [("sending",)]
+    # Left to its lease; or the provider's stand-in, ending too, cut the line in time to be heard.
+    [(state, resolution)] = site.rows("SELECT state, resolution_id FROM avatars_avatarrequest")
+    assert state in ("sending", "uncertain", "generating")
+    assert resolution is None
 
 
 def test_a_closed_terminal_ends_it(site: Site) -> None:
