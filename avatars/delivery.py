@@ -1,7 +1,8 @@
 """Delivery: looking at the provider, bringing a picture home, and giving a late one for nothing.
 
-Knows the nouns, the clients `face_gen` and `download`, `imaging`, `journal` and `sending`. Results
-are always read by us with our key; nothing a doorbell says is believed but a job number.
+Knows the nouns, the clients `face_gen` and `download`, `imaging`, `storage`, `journal` and
+`sending`. Results are always read by us with our key; nothing a doorbell says is believed but a
+job number.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """Reconciling: what the provider drew and charged for, against what we know and delivered.
 
-Knows the nouns, the client `face_gen` and pace. A picture found in the account's list is never
-given to anybody by guessing: it could be another person's face (contract §5, §10).
+Knows the nouns and the client `face_gen`. A picture found in the account's list is never given to
+anybody by guessing: it could be another person's face (contract §5, §10).
 """
 
 import logging
@@ -19,6 +19,7 @@ from avatars.models.attempts import GIFT_WATCH, Outcome
 staff = logging.getLogger("likeness.staff")
 
 LOW_BALANCE = 5.0  # in the account's own currency; some hundred pictures
+IN_SIGHT = timedelta(days=7)
 MOST_PAGES = 100  # 3,000 pictures, more than an account of fifteen places draws in twenty hours
 
 
@@ -87,13 +88,13 @@ def all_assets() -> Iterator[str]:
 
 def undelivered(now: datetime) -> QuerySet[AvatarRequest]:
     """Paid at the provider, not delivered: ended without a picture though the provider has one, or
-    may have. The aim is an empty list. What failed its safety check was no picture.
+    may have. The aim is an empty list. What failed its safety check was no picture. What was surely
+    drawn stays in sight beyond our looking for it, or the list would empty itself.
     """
-    drawn = Attempt.objects.filter(
-        ~Q(outputs=[]) | Q(outcome=Outcome.UNCERTAIN, provider_job_id__isnull=False),
-        request=OuterRef("pk"),
-        sent_at__gt=now - GIFT_WATCH,
-    )
+    surely = ~Q(outputs=[]) & Q(sent_at__gt=now - IN_SIGHT)
+    maybe = Q(outcome=Outcome.UNCERTAIN, provider_job_id__isnull=False)
+    maybe &= Q(sent_at__gt=now - GIFT_WATCH)
+    drawn = Attempt.objects.filter(surely | maybe, request=OuterRef("pk"))
     failed = AvatarRequest.objects.filter(Exists(drawn), state=State.FAILED, avatars=None)
     return failed.exclude(reason=Reason.BLOCKED)
 

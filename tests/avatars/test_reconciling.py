@@ -89,6 +89,8 @@ def test_what_failed_its_safety_check_was_not_left_undelivered(ada):
         request=failed, number=2, sent_at=now, ended_at=now, outcome=Outcome.DONE, outputs=[["x"]]
     )
     assert list(reconciling.undelivered(now)) == [failed]
+    # Beyond the hours in which we look for it, it is still paid and still nobody's.
+    assert list(reconciling.undelivered(now + timedelta(days=2))) == [failed]
     AvatarRequest.objects.filter(pk=failed.pk).update(reason=Reason.BLOCKED)
     assert list(reconciling.undelivered(now)) == []
 
