@@ -87,6 +87,7 @@ def test_a_killed_up_starts_again_where_it_was_and_ends_on_sigterm(site: Site) -
 
 def test_a_killed_child_is_replaced_with_its_engine(site: Site) -> None:
     site.start()
+    site.wait_for(lambda: "Likeness is at" in site.log(), SWEEP_SECONDS)
     child = child_of(site.process.pid)
 
     os.kill(child, signal.SIGKILL)
