@@ -14,7 +14,7 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Consent, Quota, Transfer, User, Wallet
+from accounts.models import Consent, CreditPack, Purchase, Quota, Refund, Transfer, User, Wallet
 
 # The site's own way in, with its codes and limits, is the only one.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -168,6 +168,53 @@ class TransferAdmin(ReadOnlyAdmin):
     @admin.display(description=_("Person"), ordering="wallet__user__email")
     def person(self, transfer: Transfer) -> User | None:
         return transfer.wallet.user
+
+
+@admin.register(CreditPack)
+class CreditPackAdmin(admin.ModelAdmin):
+    """A pack is changed while nobody has bought it; afterwards it is retired and a new one made."""
+
+    list_display = ("name", "credits", "price_cents", "currency", "active", "position")
+    list_per_page = PER_PAGE
+    show_full_result_count = False
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: CreditPack | None = None
+    ) -> tuple[str, ...]:
+        return ("name", "credits", "price_cents", "currency") if obj and obj.is_sold else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: CreditPack | None = None) -> bool:
+        return False
+
+
+@admin.register(Purchase)
+class PurchaseAdmin(ReadOnlyAdmin):
+    """What was paid and does not fit comes first, until it is none."""
+
+    list_display = (
+        "created_at",
+        "user",
+        "state",
+        "credits",
+        "credits_back",
+        "paid_cents",
+        "currency",
+        "public_id",
+    )
+    list_filter = ("state",)
+    list_select_related = ("user",)
+    search_fields = ("=public_id", "=session_id", "=payment_intent", "user__email")
+
+    def get_ordering(self, request: HttpRequest) -> tuple[models.Case, str]:
+        return models.Case(models.When(state=Purchase.State.ODD, then=0), default=1), "-pk"
+
+
+@admin.register(Refund)
+class RefundAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "purchase", "state", "credits", "amount_cents", "refund_id")
+    list_filter = ("state",)
+    list_select_related = ("purchase",)
+    search_fields = ("=public_id", "=refund_id", "=purchase__public_id")
 
 
 @admin.register(Consent)

@@ -1,4 +1,4 @@
-"""Auditing: what must always be true of wallets and transfers (engine.md §14).
+"""Auditing: what must always be true of wallets, transfers and purchases (engine.md §14).
 
 Knows the models. A finding freezes the wallets it is about: stopping beats going on wrong.
 """
@@ -6,22 +6,24 @@ Knows the models. A finding freezes the wallets it is about: stopping beats goin
 from collections.abc import Iterator
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet, Sum, Value
+from django.db.models.functions import Concat
 
-from accounts.models import Transfer, Wallet, triggers, wallets
+from accounts.models import Kind, Purchase, Transfer, Wallet, triggers, wallets
 from accounts.models.findings import Finding, finding, report
 
 
 def findings() -> list[Finding]:
     """Everything that does not add up; an empty list is the good answer."""
-    return [*pockets(), *locks()]
+    return [*pockets(), *purchases(), *locks()]
 
 
 def check_books() -> list[Finding]:
     """The nightly pass: findings call staff and freeze the wallets concerned, all of them."""
     found = findings()
     report(found)
-    Wallet.objects.filter(pk__in=unbalanced()).update(frozen=True)
+    wrong = {*unbalanced(), *unreversed()}
+    Wallet.objects.filter(pk__in=wrong).update(frozen=True)
     return found
 
 
@@ -61,6 +63,47 @@ def pockets() -> Iterator[Finding]:
     yield from finding("I2", "a pocket is not the sum of its transfers", unbalanced())
     below = Wallet.objects.filter(Q(available__lt=0) | Q(reserved__lt=0) | Q(owed__lt=0))
     yield from finding("I3", "a pocket is below zero", below.values_list("pk", flat=True))
+
+
+def unreversed() -> list[int]:
+    """Wallets whose purchases gave back more or fewer credits than the ledger took for refunds and
+    disputes, less what was undone.
+    """
+    back = sums(Purchase.objects.paid(), "transfer__wallet", "credits_back")
+    transfers = Transfer.objects.all()
+    taken = sums(transfers.filter(kind__in=[*wallets.REVERSALS]), "wallet", "amount")
+    undone = sums(transfers.filter(kind__in=[*wallets.REVERSALS.values()]), "wallet", "amount")
+    return sorted(
+        pk for pk in {*back, *taken} if back.get(pk, 0) != taken.get(pk, 0) - undone.get(pk, 0)
+    )
+
+
+def sums(rows: QuerySet, wallet: str, amount: str) -> dict[int, int]:
+    """Wallet → total, of the wallets that have any."""
+    grouped = rows.order_by().values(wallet).annotate(total=Sum(amount)).filter(total__gt=0)
+    return dict(grouped.values_list(wallet, "total"))
+
+
+def purchases() -> Iterator[Finding]:
+    """I6, our half: a PAID purchase has one transfer of its own credits, every such transfer has
+    its purchase, and what was given back is what the ledger took. Stripe's half is in `billing`.
+    """
+    paid = Purchase.objects.paid()
+    own = Q(
+        transfer__kind=Kind.PURCHASE,
+        transfer__amount=F("credits"),
+        transfer__reference=Concat(Value("purchase:"), "session_id"),
+    )
+    yield from finding(
+        "I6",
+        "a paid purchase without its own credits",
+        paid.exclude(own).values_list("pk", flat=True),
+    )
+    stray = Transfer.objects.filter(kind=Kind.PURCHASE, purchase=None)
+    yield from finding(
+        "I6", "bought credits without a purchase", stray.values_list("reference", flat=True)
+    )
+    yield from finding("I6", "credits given back are not those taken", unreversed())
 
 
 def locks() -> Iterator[Finding]:

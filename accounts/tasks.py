@@ -1,17 +1,34 @@
 """Tasks of accounts: one verb each.
 
-Knows gifts and auditing; Celery stops here.
+Knows gifts, reconciling and auditing; Celery stops here.
 """
+
+import logging
 
 from celery import shared_task
 from django.utils import timezone
 
-from accounts import auditing, gifts
+from accounts import auditing, billing, gifts, reconciling
+
+logger = logging.getLogger("likeness.money")
 
 
 @shared_task
 def top_up() -> None:
     gifts.top_up_everybody(timezone.now())
+
+
+@shared_task
+def look_at_open() -> None:
+    try:
+        reconciling.look_at_open(timezone.now())
+    except billing.Unavailable as away:  # the next look does the same work
+        logger.warning("purchases not looked at", extra={"why": str(away)})
+
+
+@shared_task
+def reconcile_stripe() -> None:
+    reconciling.reconcile(timezone.now())
 
 
 @shared_task

@@ -138,6 +138,9 @@ if not STRIPE_SECRET_KEY:
     STRIPE_API_URL = STRIPE_API_URL or f"http://127.0.0.1:{STRIPE_STANDIN_PORT}"
     STRIPE_SECRET_KEY = "sk_test_standin"  # noqa: S105 - the stand-in's own play key
     STRIPE_WEBHOOK_SECRET = "whsec_standin"  # noqa: S105 - likewise
+# Both need work in Stripe's Dashboard first: codes to be made, a tax registration.
+STRIPE_PROMOTION_CODES = env.bool("STRIPE_PROMOTION_CODES", default=False)
+STRIPE_AUTOMATIC_TAX = env.bool("STRIPE_AUTOMATIC_TAX", default=False)
 STRIPE_STANDIN = bool(STRIPE_API_URL) and loopback(STRIPE_API_URL)
 
 STYLEGUIDE_OPEN = DEBUG
@@ -300,6 +303,16 @@ CELERY_BEAT_SCHEDULE = {
     "top_up": {
         "task": "accounts.tasks.top_up",
         "schedule": crontab(hour="*/6", minute=0),
+        "options": {"expires": 3600},
+    },
+    "look_at_open": {
+        "task": "accounts.tasks.look_at_open",
+        "schedule": crontab(minute="*/10"),
+        "options": {"expires": 600},
+    },
+    "reconcile_stripe": {
+        "task": "accounts.tasks.reconcile_stripe",
+        "schedule": crontab(hour=2, minute=40),
         "options": {"expires": 3600},
     },
     "reconcile": {
@@ -522,5 +535,6 @@ LOGGING = {
         "urllib3": {"level": "ERROR"},  # at WARNING it names whole addresses
         "botocore": {"level": "WARNING"},
         "PIL": {"level": "INFO"},
+        "stripe": {"level": "WARNING"},  # below, it names what is sent: addresses of people
     },
 }

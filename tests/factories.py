@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.utils import timezone
 
-from accounts.models import Consent, Kind, User
+from accounts.models import Consent, CreditPack, Kind, User
 from avatars import generation, imaging, storage
 from avatars.face_check import Verdict
 from avatars.models import (
@@ -60,6 +60,12 @@ def give(user: User, amount: int) -> None:
         Kind.ADJUST_UP, amount, f"adjust:test-{next(numbers)}", note="given by a test"
     )
     user.wallet.refresh_from_db()
+
+
+def create_pack(**fields) -> CreditPack:
+    return CreditPack.objects.create(
+        **{"name": "Sixty", "credits": 60, "price_cents": 900, **fields}
+    )
 
 
 def create_consent(user: User) -> Consent:

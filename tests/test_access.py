@@ -44,6 +44,7 @@ ROWS = {
     "livez": OPEN,
     "readyz": OPEN,
     "appearance": OPEN,
+    "stripe_events": OPEN,
     "create": OWN,
     "jobs_tray": OWN,
     "gallery": OWN,

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("config", "accounts", "avatars")
 DRAWERS = ("services", "utils", "helpers", "common", "core", "misc")
 VERBS = {
-    "accounts": {"billing", "gifts", "closing", "auditing"},
+    "accounts": {"billing", "refunding", "reconciling", "gifts", "closing", "auditing"},
     "avatars": {
         "generation",
         "sending",
@@ -49,6 +49,8 @@ VERB_KNOWS = {
     "avatars.delivery": {"avatars.journal", "avatars.sending"},
     "avatars.safekeeping": {"avatars.journal"},
     "avatars.moderation": {"avatars.generation", "avatars.safekeeping"},
+    "accounts.refunding": {"accounts.billing"},
+    "accounts.reconciling": {"accounts.billing", "accounts.refunding"},
     "accounts.closing": {"accounts.billing"},
 }
 NOUN_MAY_KNOW_BELOW = {"avatars.storage"}

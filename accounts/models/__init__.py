@@ -4,6 +4,7 @@ Everybody above imports from here; these modules know `django` and each other, d
 """
 
 from accounts.models.consents import Consent
+from accounts.models.purchases import CreditPack, NothingToRefund, Purchase, Refund
 from accounts.models.quotas import Quota
 from accounts.models.users import User
 from accounts.models.wallets import (
@@ -18,11 +19,15 @@ from accounts.models.wallets import (
 
 __all__ = [
     "Consent",
+    "CreditPack",
     "Kind",
     "NotEnoughCredits",
+    "NothingToRefund",
     "Pocket",
+    "Purchase",
     "Quota",
     "ReferenceTaken",
+    "Refund",
     "Transfer",
     "User",
     "Wallet",

@@ -82,6 +82,8 @@ ROADS: dict[Kind, tuple[Pocket, Pocket]] = {
     Kind.LAPSE: (Pocket.AVAILABLE, Pocket.LAPSED),
 }
 GIFTS = frozenset({Kind.WELCOME, Kind.MONTHLY, Kind.GOODWILL, Kind.REROLL, Kind.ADJUST_UP})
+# What a bank or Stripe takes back, and the undoing of it.
+REVERSALS = {Kind.REFUND: Kind.REFUND_UNDONE, Kind.DISPUTE: Kind.DISPUTE_WON}
 NEEDS_A_REASON = frozenset({Kind.ADJUST_UP, Kind.ADJUST_DOWN, Kind.GOODWILL})
 
 
@@ -154,6 +156,11 @@ def _post(
     return transfer
 
 
+def reversal_reference(kind: Kind, key: str) -> str:
+    """`refund:…`, `refund-undone:…`, `dispute:…` or `dispute-won:…`."""
+    return f"{kind.value.replace('_', '-')}:{key}"
+
+
 class Wallet(models.Model):
     # A closed account keeps its ledger, without a person.
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
@@ -216,6 +223,20 @@ class Wallet(models.Model):
     def correct_down(self, amount: int, reference: str, *, actor: Any, note: str) -> "Transfer":  # noqa: ANN401 - see _post
         """Take back credits that were given in error. Raises NotEnoughCredits."""
         return _post(self, Kind.ADJUST_DOWN, amount, reference, actor=actor, note=note)
+
+    def buy(self, amount: int, session_id: str) -> "Transfer":
+        """Credits that were paid for, once per checkout."""
+        return _post(self, Kind.PURCHASE, amount, f"purchase:{session_id}")
+
+    def take_back(self, kind: Kind, amount: int, key: str) -> "Transfer":
+        """The money of a purchase went back: its credits are owed, whether they are still here or
+        not. `kind` is REFUND or DISPUTE, `key` names which.
+        """
+        return _post(self, kind, amount, reversal_reference(kind, key))
+
+    def give_back(self, kind: Kind, amount: int, key: str) -> "Transfer":
+        """Undo `take_back` of this kind and key: the refund failed, or the dispute was won."""
+        return _post(self, REVERSALS[kind], amount, reversal_reference(REVERSALS[kind], key))
 
 
 class TransferQuerySet(models.QuerySet["Transfer"]):

@@ -20,6 +20,7 @@ from django.db import connection
 
 from accounts import auditing
 from accounts.models import Kind, Quota, Transfer, Wallet
+from accounts.models.findings import Finding
 from tests import factories
 from tests.faults import tellers
 
@@ -44,6 +45,11 @@ EFFECTS = {
     "release": (1, -1, 0),
     "capture": (0, -1, 0),
 }
+
+
+def other_findings() -> list[Finding]:
+    """All but I6: the tellers post the ledger's side of purchases, and nobody buys anything."""
+    return [each for each in auditing.findings() if each.invariant != "I6"]
 
 
 def database_url() -> str:
@@ -217,7 +223,7 @@ def test_eight_processes_lose_and_double_nothing_and_every_read_adds_up(
         runs = Transfer.objects.filter(wallet=pk, reference__startswith="hold:run-")
         assert runs.count() == rich[pk].spendable // piece
     assert read["findings"] == []
-    assert auditing.findings() == []
+    assert other_findings() == []
     assert deadlocks() == broken_up
 
     events = sum((Counter(report["events"]) for report in ended), Counter())
@@ -241,7 +247,7 @@ def test_control_tellers_who_read_a_balance_in_order_to_write_one_are_caught(ope
         bank.all_do("naive", wallet=bank.wallets[0], until=time.time() + NAIVE_SECONDS)
     found = tellers.read_books()[1]
     assert [finding[:2] for finding in found] == ["I2", "I4"]
-    assert [(each.invariant, each.rows) for each in auditing.findings()] == [("I2", bank.wallets)]
+    assert [(each.invariant, each.rows) for each in other_findings()] == [("I2", bank.wallets)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,60 @@
+"""Refunding: unused credits of the last days back to money, at their owner's word.
+
+Knows the nouns and billing. The credits leave the wallet before Stripe is asked for the money.
+"""
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from accounts import billing
+from accounts.models import Purchase, Refund
+
+logger = logging.getLogger("likeness.money")
+staff = logging.getLogger("likeness.staff")
+
+
+def ask_refund(purchase: Purchase, now: datetime) -> Refund:
+    """Unused credits of the last 14 days back to money: the credits go first, then Stripe is asked.
+    ASKED in the answer means that Stripe has not answered yet and will be asked again. Raises
+    NothingToRefund, NotEnoughCredits, or Refused with the credits given back.
+    """
+    refund = purchase.open_refund(now)
+    try:
+        send_refund(refund)
+    except billing.Unavailable as away:
+        logger.warning("a refund waits", extra={"refund": refund.key, "why": str(away)})
+    refund.refresh_from_db()
+    return refund
+
+
+def send_refund(refund: Refund) -> None:
+    """Ask Stripe for the money of an ASKED refund, once for ever: its number is the idempotency
+    key, and since Stripe keeps keys for a day only, what stands there already is read first.
+    Raises Unavailable, or Refused with the credits given back.
+    """
+    purchase = refund.purchase
+    payment = purchase.payment_intent or ""
+    billing.claw_back(payment)
+    refund.refresh_from_db()
+    if refund.state != Refund.State.ASKED:
+        return
+    try:
+        with billing.asking():
+            billing.client().v1.refunds.create(
+                refund_parameters(refund), {"idempotency_key": f"refund:{refund.key}"}
+            )
+    except billing.Refused as refusal:
+        if purchase.undo_refund(refund):
+            staff.error("refund %s was refused by Stripe: %s", refund.key, refusal)
+        raise
+    billing.claw_back(payment)
+
+
+def refund_parameters(refund: Refund) -> Any:  # noqa: ANN401 - stripe's types stay in billing
+    return {
+        "payment_intent": refund.purchase.payment_intent or "",
+        "amount": refund.amount_cents,
+        "reason": "requested_by_customer",
+        "metadata": {"refund": refund.key},
+    }

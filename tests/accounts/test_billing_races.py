@@ -1,0 +1,117 @@
+"""The same payment from all sides at once: exactly one credit, exactly one money back.
+
+Knows the till, the verbs and the models; real threads on a real database, real HTTP.
+"""
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts import auditing, billing, refunding
+from accounts.models import Kind, NotEnoughCredits, NothingToRefund, Purchase, Transfer, User
+from tests import factories
+from tests.till import PAID, at_once, pockets, tell
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_one_event_told_eight_times_at_once_credits_once(till, ada, pack):
+    till.pay(ada, pack)
+    event = till.heard(PAID)[1]
+    assert at_once(8, lambda _index: tell(Client(), *event)) == [200] * 8
+    assert (pockets(ada), Transfer.objects.filter(kind=Kind.PURCHASE).count()) == ((70, 0, 0), 1)
+    assert auditing.findings() == []
+
+
+def test_the_webhook_and_the_return_page_at_once_credit_once(till, ada, pack):
+    for _ in range(4):
+        purchase = till.pay(ada, pack)
+        event = till.heard(PAID)[1]
+
+        def act(index: int, purchase=purchase, event=event) -> object:
+            if index % 2:
+                return tell(Client(), *event)
+            return billing.fulfil(purchase.session_id).state
+
+        assert at_once(4, act) == [Purchase.State.PAID, 200, Purchase.State.PAID, 200]
+    assert pockets(ada) == (10 + 4 * 60, 0, 0)
+    assert auditing.findings() == []
+
+
+def test_six_purchases_at_once_give_the_exact_sum(till, ada):
+    packs = [factories.create_pack(credits=n, price_cents=100 * n) for n in (1, 2, 3, 5, 8, 13)]
+    for pack in packs:
+        till.pay(ada, pack)
+    events = till.heard(6 * PAID)
+    assert at_once(12, lambda index: tell(Client(), *events[index])) == [200] * 12
+    assert pockets(ada) == (10 + 32, 0, 0)
+    assert auditing.findings() == []
+
+
+def test_a_refund_and_its_payment_told_at_once_end_with_nothing_left(till, ada, pack):
+    purchase = till.pay(ada, pack)
+    till.shop.api.refunds.create({"payment_intent": till.intent(purchase)})
+    events = till.heard(PAID + 2)
+    assert at_once(8, lambda index: tell(Client(), *events[index % 4])) == [200] * 8
+    assert pockets(ada) == (70, 0, 60)
+    assert auditing.findings() == []
+
+
+def test_spending_while_the_refund_is_asked_gives_one_of_the_two_never_both(till, pack):
+    outcomes = set()
+    for round_ in range(6):
+        eve = factories.create_user()
+        purchase = till.buy(eve, pack)
+
+        def act(index: int, eve=eve, purchase=purchase, round_=round_) -> str:
+            try:
+                if index:
+                    User.objects.get(pk=eve.pk).wallet.hold(60, f"wish-{round_}")
+                    return "spent"
+                refunding.ask_refund(Purchase.objects.get(pk=purchase.pk), timezone.now())
+            except (NotEnoughCredits, NothingToRefund):
+                return "refused"
+            return "refunded"
+
+        outcomes.add(tuple(at_once(2, act)))
+        available, reserved, owed = pockets(eve)
+        assert available - owed == 0
+        assert (reserved, owed) in {(60, 0), (0, 60)}
+    assert outcomes <= {("refunded", "refused"), ("refused", "spent")}
+    assert len(till.shop.api.refunds.list({"limit": 100}).data) == (
+        Transfer.objects.filter(kind=Kind.REFUND).count()
+    )
+    assert auditing.findings() == []
+
+
+def test_four_presses_of_refund_send_the_money_once(till, pack):
+    eve = factories.create_user()
+    purchase = till.buy(eve, pack)
+
+    def ask(_index: int) -> str:
+        own = Purchase.objects.get(pk=purchase.pk)
+        return str(refunding.ask_refund(own, timezone.now()).public_id)
+
+    assert len(set(at_once(4, ask))) == 1
+    refunds = till.shop.api.refunds.list().data
+    assert ([row.amount for row in refunds], pockets(eve)) == ([900], (60, 0, 60))
+    assert auditing.findings() == []
+
+
+def test_two_refunds_of_two_purchases_at_once_never_give_back_more_than_is_there(till, pack):
+    eve = factories.create_user()
+    purchases = [till.buy(eve, pack), till.buy(eve, pack)]
+    eve.wallet.hold(50, "wish")
+
+    def ask(index: int) -> int:
+        own = Purchase.objects.get(pk=purchases[index].pk)
+        try:
+            return refunding.ask_refund(own, timezone.now()).credits
+        except (NotEnoughCredits, NothingToRefund):
+            return 0
+
+    given = sum(at_once(2, ask))
+    available, reserved, owed = pockets(eve)
+    assert (given, reserved, owed) == (owed, 50, given)
+    assert available >= owed
+    assert auditing.findings() == []
