@@ -3,7 +3,10 @@
 Knows the till, the verbs and the models; real threads on a real database, real HTTP.
 """
 
+import threading
+
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -81,6 +84,46 @@ def test_spending_while_the_refund_is_asked_gives_one_of_the_two_never_both(till
     assert len(till.shop.api.refunds.list({"limit": 100}).data) == (
         Transfer.objects.filter(kind=Kind.REFUND).count()
     )
+    assert auditing.findings() == []
+
+
+def test_credits_spent_between_counting_and_taking_are_not_refunded_as_well(till, pack):
+    """PostgreSQL lets the spender in between, SQLite makes it wait: one of the two wins, never
+    both.
+    """
+    eve = factories.create_user()
+    purchase = till.buy(eve, pack)
+    said: list[str] = []
+
+    def spend() -> None:
+        try:
+            User.objects.get(pk=eve.pk).wallet.hold(60, "wish")
+            said.append("spent")
+        except NotEnoughCredits:
+            said.append("refused")
+        finally:
+            connection.close()
+
+    spender = threading.Thread(target=spend)
+
+    def let_in(execute, sql, parameters, many, context):
+        """The unused credits have been counted when the refund's row is written."""
+        if sql.startswith('INSERT INTO "accounts_refund"'):
+            spender.start()
+            spender.join(1.0)
+        return execute(sql, parameters, many, context)
+
+    try:
+        with connection.execute_wrapper(let_in):
+            purchase.open_refund(timezone.now())
+        refunded = True
+    except NotEnoughCredits:
+        refunded = False
+    spender.join(30)
+    assert (refunded, said) == (
+        (False, ["spent"]) if connection.vendor == "postgresql" else (True, ["refused"])
+    )
+    assert pockets(eve) == ((60, 0, 60) if refunded else (0, 60, 0))
     assert auditing.findings() == []
 
 

@@ -154,8 +154,11 @@ def test_a_dispute_after_a_refund_takes_the_rest(till, eve, pack):
 def test_a_refund_that_fails_while_the_bank_holds_the_money_waits_for_the_dispute(till, eve, pack):
     purchase = till.buy(eve, pack)
     till.shop.switch(refunds="pending")
-    refund = till.shop.api.refunds.create({"payment_intent": purchase.payment_intent})
+    refund = till.shop.api.refunds.create(
+        {"payment_intent": purchase.payment_intent, "amount": 310}
+    )
     dispute = till.shop.control("disputes", charge=till.charge(purchase))
+    billing.claw_back(purchase.payment_intent)
     till.shop.control(f"refunds/{refund.id}/settle", outcome="failed")
     billing.claw_back(purchase.payment_intent)
     assert pockets(eve)[2] == 60
