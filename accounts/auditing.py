@@ -6,7 +6,7 @@ Knows the models. A finding freezes the wallets it is about: stopping beats goin
 from collections.abc import Iterator
 
 from django.db import connection
-from django.db.models import F, Q, QuerySet, Sum, Value
+from django.db.models import Case, F, Q, Sum, Value, When
 from django.db.models.functions import Concat
 
 from accounts.models import Kind, Purchase, Transfer, Wallet, triggers, wallets
@@ -69,19 +69,13 @@ def unreversed() -> list[int]:
     """Wallets whose purchases gave back more or fewer credits than the ledger took for refunds and
     disputes, less what was undone.
     """
-    back = sums(Purchase.objects.paid(), "transfer__wallet", "credits_back")
-    transfers = Transfer.objects.all()
-    taken = sums(transfers.filter(kind__in=[*wallets.REVERSALS]), "wallet", "amount")
-    undone = sums(transfers.filter(kind__in=[*wallets.REVERSALS.values()]), "wallet", "amount")
-    return sorted(
-        pk for pk in {*back, *taken} if back.get(pk, 0) != taken.get(pk, 0) - undone.get(pk, 0)
-    )
-
-
-def sums(rows: QuerySet, wallet: str, amount: str) -> dict[int, int]:
-    """Wallet → total, of the wallets that have any."""
-    grouped = rows.order_by().values(wallet).annotate(total=Sum(amount)).filter(total__gt=0)
-    return dict(grouped.values_list(wallet, "total"))
+    taking, undoing = [*wallets.REVERSALS], [*wallets.REVERSALS.values()]
+    flow = Case(When(kind__in=taking, then=F("amount")), default=-F("amount"))
+    moved = Transfer.objects.filter(kind__in=[*taking, *undoing]).values("wallet")
+    ledger = dict(moved.annotate(total=Sum(flow)).values_list("wallet", "total"))
+    paid = Purchase.objects.filter(credits_back__gt=0).values("transfer__wallet")
+    back = dict(paid.annotate(total=Sum("credits_back")).values_list("transfer__wallet", "total"))
+    return sorted(pk for pk in {*ledger, *back} if ledger.get(pk, 0) != back.get(pk, 0))
 
 
 def purchases() -> Iterator[Finding]:

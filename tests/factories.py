@@ -10,7 +10,8 @@ from pathlib import Path
 
 from django.utils import timezone
 
-from accounts.models import Consent, CreditPack, Kind, User
+from accounts.models import Consent, CreditPack, Kind, Purchase, User
+from accounts.models.purchases import Payment
 from avatars import generation, imaging, storage
 from avatars.face_check import Verdict
 from avatars.models import (
@@ -66,6 +67,21 @@ def create_pack(**fields) -> CreditPack:
     return CreditPack.objects.create(
         **{"name": "Sixty", "credits": 60, "price_cents": 900, **fields}
     )
+
+
+def create_purchase(user: User, pack: CreditPack | None = None) -> Purchase:
+    """Paid and credited, without asking Stripe."""
+    pack = pack or create_pack()
+    purchase = Purchase.objects.create(
+        user=user,
+        pack=pack,
+        credits=pack.credits,
+        amount_cents=pack.price_cents,
+        currency=pack.currency,
+    )
+    number = next(numbers)
+    assert purchase.credit(Payment(f"cs_test_{number}", f"pi_{number}", pack.price_cents))
+    return purchase
 
 
 def create_consent(user: User) -> Consent:

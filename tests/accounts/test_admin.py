@@ -10,8 +10,9 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
+from django.utils import timezone
 
-from accounts.models import Consent, Quota, Transfer, User, Wallet
+from accounts.models import Consent, Purchase, Quota, Refund, Transfer, User, Wallet
 from avatars.models import (
     Attempt,
     Avatar,
@@ -31,6 +32,8 @@ READ_ONLY = (
     Wallet,
     Transfer,
     Consent,
+    Purchase,
+    Refund,
     FacePhoto,
     AvatarRequest,
     Attempt,
@@ -55,6 +58,7 @@ def rows(ada, ben) -> None:
         wish = factories.create_request_in(State.GENERATING, person, prompt="pirate")
         wish.attempts.update(outputs=[["https://provider.example/secret.png"]])
         factories.create_avatar(person)
+        factories.create_purchase(person).open_refund(timezone.now())
     Breaker.of(Service.FACE_GEN)
     Heartbeat.objects.create(name="sweep", seen_at=ada.date_joined)
 
@@ -128,6 +132,20 @@ def test_staff_without_rights_see_no_rows(client, rows):
 def test_sign_in_services_and_addresses_have_no_forms_here():
     labels = {model._meta.label for model in admin.site._registry}
     assert not {label for label in labels if label.startswith(("account.", "socialaccount."))}
+
+
+def test_what_was_paid_and_does_not_fit_stands_first(mos, ada):
+    Purchase.objects.create(
+        user=ada,
+        pack=factories.create_pack(),
+        credits=1,
+        amount_cents=1,
+        currency="usd",
+        state=Purchase.State.ODD,
+    )
+    factories.create_purchase(ada)
+    rows = mos.get(reverse("admin:accounts_purchase_changelist")).context["cl"].result_list
+    assert [row.state for row in rows][:2] == ["odd", "paid"]
 
 
 # ── Nothing is written ──────────────────────────────────────────────────────────────────────────
