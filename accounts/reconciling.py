@@ -38,8 +38,8 @@ def look_at_open(now: datetime) -> None:
     for refund in Refund.objects.filter(state=Refund.State.ASKED).select_related("purchase"):
         try:
             refunding.send_refund(refund)
-        except billing.Refused:  # staff were called and the credits are back
-            continue
+        except billing.Refused as refusal:
+            staff.error("refund %s was refused by Stripe: %s", refund.key, refusal)
 
 
 def reconcile(now: datetime) -> list[Finding]:

@@ -17,13 +17,17 @@ staff = logging.getLogger("likeness.staff")
 def ask_refund(purchase: Purchase, now: datetime) -> Refund:
     """Unused credits of the last 14 days back to money: the credits go first, then Stripe is asked.
     ASKED in the answer means that Stripe has not answered yet and will be asked again. Raises
-    NothingToRefund, NotEnoughCredits, or Refused with the credits given back.
+    NothingToRefund, NotEnoughCredits, or Refused: then the credits are back, unless the payment
+    itself could not be read and the refund is still ASKED. Staff are called.
     """
     refund = purchase.open_refund(now)
     try:
         send_refund(refund)
     except billing.Unavailable as away:
         logger.warning("a refund waits", extra={"refund": refund.key, "why": str(away)})
+    except billing.Refused as refusal:
+        staff.error("refund %s was refused by Stripe: %s", refund.key, refusal)
+        raise
     refund.refresh_from_db()
     return refund
 
@@ -31,7 +35,7 @@ def ask_refund(purchase: Purchase, now: datetime) -> Refund:
 def send_refund(refund: Refund) -> None:
     """Ask Stripe for the money of an ASKED refund, once for ever: its number is the idempotency
     key, and since Stripe keeps keys for a day only, what stands there already is read first.
-    Raises Unavailable, or Refused with the credits given back.
+    Raises Unavailable, or Refused: by its answer to the request, the credits are back.
     """
     purchase = refund.purchase
     payment = purchase.payment_intent or ""
@@ -44,9 +48,8 @@ def send_refund(refund: Refund) -> None:
             billing.client().v1.refunds.create(
                 refund_parameters(refund), {"idempotency_key": f"refund:{refund.key}"}
             )
-    except billing.Refused as refusal:
-        if purchase.undo_refund(refund):
-            staff.error("refund %s was refused by Stripe: %s", refund.key, refusal)
+    except billing.Refused:
+        purchase.undo_refund(refund)
         raise
     billing.claw_back(payment)
 

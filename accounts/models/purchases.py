@@ -139,7 +139,7 @@ class Purchase(models.Model):
         ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(state="paid", transfer__isnull=False)
+                condition=Q(state="paid", transfer__isnull=False, paid_cents__gt=0)
                 | (~Q(state="paid") & Q(transfer__isnull=True)),
                 name="purchase_paid_exactly_when_credited",
             ),

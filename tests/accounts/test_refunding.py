@@ -6,7 +6,7 @@ Knows the till, the verbs and the models.
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from accounts import auditing, billing, refunding, tasks
@@ -282,7 +282,8 @@ def test_a_refund_stripe_refuses_gives_the_credits_back_and_may_be_asked_again(
     dispute = till.shop.control("disputes", charge=till.charge(purchase))
     refund = purchase.open_refund(timezone.now())  # the dispute is not known here yet
     with pytest.raises(billing.Refused):
-        refunding.send_refund(refund)
+        refunding.ask_refund(purchase, timezone.now())
+    tasks.look_at_open()  # nothing is left to send
     refund.refresh_from_db()
     assert (refund.state, refund.refund_id) == (State.UNDONE, None)
     assert [r.getMessage() for r in caplog.records if r.name == "likeness.staff"] == [
@@ -291,6 +292,22 @@ def test_a_refund_stripe_refuses_gives_the_credits_back_and_may_be_asked_again(
     till.shop.control(f"disputes/{dispute['id']}/close", outcome="won")
     billing.claw_back(purchase.payment_intent)
     assert (pockets(eve), back(purchase)) == ((60, 0, 0), 0)
+
+
+def test_a_refund_stripe_cannot_read_waits_and_keeps_no_other_waiting(till, caplog, eve, pack):
+    lost, good = till.buy(eve, pack), till.buy(eve, pack)
+    refunds = [purchase.open_refund(timezone.now()) for purchase in (good, lost)]
+    Purchase.objects.filter(pk=lost.pk).update(payment_intent="pi_gone")
+    till.shop.switch(api="busy")
+    tasks.look_at_open()
+    assert [r.state for r in Refund.objects.order_by("pk")] == [State.ASKED, State.ASKED]
+    till.shop.switch(api="up")
+    tasks.look_at_open()
+    assert [r.state for r in Refund.objects.order_by("pk")] == [State.SENT, State.UNDONE]
+    assert [r.getMessage() for r in caplog.records if r.name == "likeness.staff"] == [
+        f"refund {refunds[1].public_id} was refused by Stripe: resource_missing payment_intent"
+    ]
+    assert pockets(eve) == (120, 0, 60)
 
 
 def test_a_sent_refund_that_fails_later_is_undone(till, client, eve, pack):
@@ -335,3 +352,36 @@ def test_a_refund_that_stands_again_after_it_was_given_back_calls_staff(till, ca
     messages = [r.getMessage() for r in caplog.records if r.name == "likeness.staff"]
     assert messages == [f"{made.id} stands again after it was given back"]
     assert pockets(eve) == (60, 0, 0)
+
+
+class Crash(Exception):
+    pass
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_crash_at_any_statement_of_a_refund_ends_in_both_or_neither(till, pack):
+    """Credits and money: stopped before the first statement, the second, … then the next look."""
+    endings = []
+    for survived in range(100):
+        eve = factories.create_user()
+        purchase = till.buy(eve, pack)
+        left = iter(range(survived))
+
+        def stop(execute, sql, parameters, many, context, left=left):
+            if next(left, None) is None:
+                raise Crash
+            return execute(sql, parameters, many, context)
+
+        try:
+            with connection.execute_wrapper(stop):
+                refunding.ask_refund(purchase, timezone.now())
+            has_ended = True
+        except Crash:
+            has_ended = False
+        tasks.look_at_open()
+        refunds = till.shop.api.refunds.list({"payment_intent": purchase.payment_intent}).data
+        endings.append((sum(row.amount for row in refunds), pockets(eve)[2], back(purchase)))
+        if has_ended:
+            break
+    assert set(endings) == {(0, 0, 0), (900, 60, 60)}
+    assert (endings[0], endings[-1], len(endings) > 10) == ((0, 0, 0), (900, 60, 60), True)

@@ -1,5 +1,5 @@
-"""Buying with everything real but the money: gunicorn, the embedded engine, and the Stripe stand-in,
-which tells our webhook by itself.
+"""Buying with everything real but the money: gunicorn, the embedded engine, and the stand-in of
+Stripe, which tells our webhook by itself.
 
 Knows the site over HTTP, its commands and its database file. Pages for buying have their own tests.
 """
