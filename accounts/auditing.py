@@ -5,9 +5,9 @@ Knows the models. A finding freezes the wallets it is about: stopping beats goin
 
 from collections.abc import Iterator
 
-from django.db import connection
-from django.db.models import Case, F, Q, Sum, Value, When
-from django.db.models.functions import Concat
+from django.db import connection, models
+from django.db.models import Case, F, OuterRef, Q, Subquery, Sum, Value, When
+from django.db.models.functions import Coalesce, Concat
 
 from accounts.models import Kind, Purchase, Transfer, Wallet, triggers, wallets
 from accounts.models.findings import Finding, finding, report
@@ -65,17 +65,20 @@ def pockets() -> Iterator[Finding]:
     yield from finding("I3", "a pocket is below zero", below.values_list("pk", flat=True))
 
 
-def unreversed() -> list[int]:
+def unreversed() -> models.QuerySet[Wallet, int]:
     """Wallets whose purchases gave back more or fewer credits than the ledger took for refunds and
-    disputes, less what was undone.
+    disputes, less what was undone. One statement, for the same reason as above.
     """
     taking, undoing = [*wallets.REVERSALS], [*wallets.REVERSALS.values()]
     flow = Case(When(kind__in=taking, then=F("amount")), default=-F("amount"))
-    moved = Transfer.objects.filter(kind__in=[*taking, *undoing]).values("wallet")
-    ledger = dict(moved.annotate(total=Sum(flow)).values_list("wallet", "total"))
-    paid = Purchase.objects.filter(credits_back__gt=0).values("transfer__wallet")
-    back = dict(paid.annotate(total=Sum("credits_back")).values_list("transfer__wallet", "total"))
-    return sorted(pk for pk in {*ledger, *back} if ledger.get(pk, 0) != back.get(pk, 0))
+    ledger = Transfer.objects.filter(wallet=OuterRef("pk"), kind__in=[*taking, *undoing])
+    taken = ledger.order_by().values("wallet").annotate(total=Sum(flow)).values("total")
+    paid = Purchase.objects.paid().filter(transfer__wallet=OuterRef("pk")).order_by()
+    back = paid.values("transfer__wallet").annotate(total=Sum("credits_back")).values("total")
+    compared = Wallet.objects.annotate(
+        taken=Coalesce(Subquery(taken), 0), back=Coalesce(Subquery(back), 0)
+    )
+    return compared.exclude(taken=F("back")).values_list("pk", flat=True)
 
 
 def purchases() -> Iterator[Finding]:
