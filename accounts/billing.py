@@ -27,7 +27,7 @@ API_VERSION = "2026-10-28.endive"  # pinned: Stripe may not change an answer und
 TIMEOUTS = (3.0, 20.0)  # seconds to connect and to be answered; a person waits for a checkout
 RETRIES = 2  # by the library, with the same idempotency key
 SIGNATURE_SECONDS = 300  # an older event is a replay; Stripe signs each telling anew
-RETURN_PATH = "credits/return/?session={CHECKOUT_SESSION_ID}"  # Stripe fills in the number
+SESSION_QUERY = "?session={CHECKOUT_SESSION_ID}"  # Stripe fills in the number
 PAGE = 100  # rows a list call brings; Stripe's largest
 READINGS = 5  # of one payment, while others keep touching its row
 REFUND_STANDS = frozenset({"pending", "requires_action", "succeeded"})
@@ -86,7 +86,7 @@ def start_checkout(user: User, pack: CreditPack) -> str:
 
 def checkout_parameters(purchase: Purchase, email: str) -> SessionCreateParams:
     """What Stripe is asked for. The price is our snapshot's; nothing comes from a form."""
-    site = settings.SITE_URL.rstrip("/")
+    back = settings.SITE_URL.rstrip("/") + reverse("credits_return")
     number = {"purchase": str(purchase.public_id)}
     parameters: SessionCreateParams = {
         "mode": "payment",
@@ -94,8 +94,8 @@ def checkout_parameters(purchase: Purchase, email: str) -> SessionCreateParams:
         "metadata": number,
         "payment_intent_data": {"metadata": number},
         "customer_email": email,
-        "success_url": f"{site}/{RETURN_PATH}",
-        "cancel_url": f"{site}{reverse('credits')}",
+        "success_url": f"{back}{SESSION_QUERY}",
+        "cancel_url": f"{back}?cancelled={purchase.public_id}",
         "invoice_creation": {"enabled": True},
         "line_items": [
             {
@@ -153,6 +153,13 @@ def is_over(session: stripe.checkout.Session) -> bool:
     return session.status == "expired" or has_failed
 
 
+def is_with_bank(session_id: str) -> bool:
+    """The person has done their part and a slow bank has not. Raises Unavailable or Refused."""
+    with asking():
+        session = client().v1.checkout.sessions.retrieve(session_id)
+    return session.status == "complete" and session.payment_status == "unpaid"
+
+
 def mismatch(session: stripe.checkout.Session, purchase: Purchase) -> str:
     """Why a session that says it is paid is not what we sold; empty when it is."""
     total, received = session.amount_total, getattr(session.payment_intent, "amount_received", 0)
@@ -178,6 +185,19 @@ def mismatch(session: stripe.checkout.Session, purchase: Purchase) -> str:
 def payment_in(session: stripe.checkout.Session) -> Payment:
     number = getattr(session.payment_intent, "id", "")
     return Payment(session.id, number, session.amount_total or 0)
+
+
+def receipt_address(purchase: Purchase) -> str:
+    """Where Stripe shows the invoice of a PAID purchase, or else the receipt of its payment; empty
+    while it has neither. Raises Unavailable or Refused.
+    """
+    with asking():
+        session = client().v1.checkout.sessions.retrieve(
+            purchase.session_id or "", {"expand": ["invoice", "payment_intent.latest_charge"]}
+        )
+    charge = getattr(session.payment_intent, "latest_charge", None)
+    invoice = getattr(session.invoice, "hosted_invoice_url", None)
+    return invoice or getattr(charge, "receipt_url", None) or ""
 
 
 # ── What Stripe tells us ────────────────────────────────────────────────────────────────────────

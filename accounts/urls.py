@@ -5,12 +5,20 @@ Knows the views and the webhook.
 
 from django.urls import path
 
-from accounts import staff, views, webhooks
+from accounts import staff, webhooks
+from accounts.views import buying, credits, looks, refunds, statements
 
 urlpatterns = [
-    path("pricing/", views.pricing, name="pricing"),
-    path("credits/", views.credits_page, name="credits"),
-    path("settings/appearance/", views.appearance, name="appearance"),
+    path("pricing/", credits.pricing, name="pricing"),
+    path("credits/", credits.credits_page, name="credits"),
+    path("credits/buy/<int:pack>/", buying.buy, name="credits_buy"),
+    path("credits/return/", buying.returned, name="credits_return"),
+    path("credits/receipt/<uuid:public_id>/", buying.receipt, name="credits_receipt"),
+    path("credits/refund/", refunds.offers, name="credits_refunds"),
+    path("credits/refund/<uuid:public_id>/", refunds.refund, name="credits_refund"),
+    path("credits/statement/", statements.page, name="credits_statement"),
+    path("credits/statement.csv", statements.sheet, name="credits_sheet"),
+    path("settings/appearance/", looks.appearance, name="appearance"),
     path("admin/people/<int:pk>/credits/", staff.give_credits, name="give_credits"),
     path("webhooks/stripe/", webhooks.stripe_events, name="stripe_events"),
 ]

@@ -18,7 +18,8 @@ def site(request: HttpRequest) -> dict[str, Any]:
     theme = request.COOKIES.get("theme", "")
     user = getattr(request, "user", None)
     return {
-        "STAND_IN": settings.STAND_IN,
+        "FACE_GEN_STANDIN": settings.FACE_GEN_STANDIN,
+        "STRIPE_STANDIN": settings.STRIPE_STANDIN,
         "LOCAL_MAILBOX": settings.LOCAL_MAILBOX,
         "CODE_LENGTH": settings.CODE_LENGTH,
         "SOCIAL_LOGIN": settings.SOCIAL_LOGIN,

@@ -28,6 +28,7 @@ POST = {
     "avatar_purge",
     "face_delete",
     "face_keep",
+    "credits_buy",
 }
 ROWS = {
     "landing": OPEN,
@@ -53,6 +54,13 @@ ROWS = {
     "face_new": OWN,
     "face_consent": OWN,
     "credits": OWN,
+    "credits_buy": OWN,
+    "credits_refunds": OWN,
+    "credits_statement": OWN,
+    "credits_sheet": OWN,
+    "credits_return": ADAS,
+    "credits_receipt": ADAS,
+    "credits_refund": ADAS,
     "job": ADAS,
     "job_receipt": ADAS,
     "job_cancel": ADAS,
@@ -87,15 +95,26 @@ def patterns(resolver: URLResolver) -> Iterator[URLPattern]:
 def adas(ada) -> dict[str, object]:
     """One of everything of Ada's."""
     waiting = factories.create_request_in(State.QUEUED, ada)
-    return {"job": waiting, "avatar": factories.create_avatar(ada), "face": waiting.photo}
+    return {
+        "job": waiting,
+        "avatar": factories.create_avatar(ada),
+        "face": waiting.photo,
+        "credits": factories.create_purchase(ada),
+    }
 
 
 def address(name: str, adas: dict[str, object], ada) -> str:
     if ROWS[name] == ADAS:
         row = adas[name.split("_")[0]]
+        if name == "credits_return":
+            return f"{reverse(name)}?session={row.session_id}"
         extra = ["jpeg"] if name == "avatar_download" else []
         return reverse(name, args=[row.public_id, *extra])
-    arguments = {"give_credits": [ada.pk], "media_signed": ["photos/x.jpg"]}
+    arguments = {
+        "give_credits": [ada.pk],
+        "media_signed": ["photos/x.jpg"],
+        "credits_buy": [factories.create_pack(active=False).pk],
+    }
     guess = ["guess"] if ROWS[name] == TOKEN else []
     return reverse(name, args=arguments.get(name, guess))
 
@@ -122,7 +141,7 @@ def test_ben_sees_his_own_and_nothing_of_adas(name, client, ada, adas, ben):
     status = ask(client, name, address(name, adas, ada))
     expected = {
         OPEN: {200, 405, 503},
-        OWN: {200, 204, 302},
+        OWN: {200, 204, 302, 303},
         ADAS: {404},
         STAFF: {302, 403, 404},
         TOKEN: {404, 405, 410},

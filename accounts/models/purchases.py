@@ -275,7 +275,13 @@ class Purchase(models.Model):
             transfer__wallet=self.transfer.wallet, transfer__gt=self.transfer_id
         )
         theirs = newer.aggregate(left=Sum(F("credits") - F("credits_back")))["left"] or 0
-        return max(0, min(self.credits - self.credits_back, self.wallet.spendable - theirs))
+        return self.unused_beside(theirs, self.wallet.spendable)
+
+    def unused_beside(self, newer: int, spendable: int) -> int:
+        """The same when it is known what newer purchases have left and what the wallet can give
+        (credits).
+        """
+        return max(0, min(self.credits - self.credits_back, spendable - newer))
 
     def cents_for(self, credits: int) -> int:
         """What so many unused credits are worth in money, rounded down to the cent."""

@@ -61,10 +61,10 @@ def test_the_checkout_is_asked_for_at_our_price_and_carries_our_number(till, ada
     assert session.payment_intent.metadata.to_dict() == {"purchase": number}
     assert session.invoice_creation.enabled is True
     assert (session.allow_promotion_codes, session.automatic_tax.enabled) == (None, False)
-    returns = "https://likeness.example/credits/return/?session={CHECKOUT_SESSION_ID}"
+    back = "https://likeness.example/credits/return/"
     assert (session.success_url, session.cancel_url) == (
-        returns,
-        "https://likeness.example/credits/",
+        f"{back}?session={{CHECKOUT_SESSION_ID}}",
+        f"{back}?cancelled={number}",
     )
 
 
