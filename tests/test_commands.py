@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 
-from accounts.models import Transfer, User, Wallet
+from accounts.models import CreditPack, Transfer, User, Wallet
 from avatars import storage
 from avatars.models import AvatarRequest, State
 from config import demo
@@ -92,6 +92,16 @@ def test_the_demos_people_are_made_once(db):
     assert set(User.objects.values_list("email", flat=True)) == set(demo.PEOPLE)
     assert people["ada"].wallet.available == 3 + demo.ADAS_CREDITS
     assert (people["ben"].wallet.available, people["mo"].is_staff) == (3, True)
+
+
+def test_a_clone_has_three_packs_made_once_and_never_again_beside_those_of_staff(db):
+    for _time in range(2):
+        demo.packs()
+    sold = list(CreditPack.objects.values_list("credits", "price_cents", "currency", "active"))
+    assert sold == [(20, 400, "usd", True), (60, 900, "usd", True), (150, 1900, "usd", True)]
+    CreditPack.objects.update(active=False)
+    demo.packs()
+    assert CreditPack.objects.filter(active=True).count() == 0
 
 
 @pytest.mark.django_db(transaction=True)

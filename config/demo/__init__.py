@@ -1,4 +1,4 @@
-"""The demo of a clone: Ada with a gallery, Ben with nothing, Mo on the staff.
+"""The demo of a clone: Ada with a gallery, Ben with nothing, Mo on the staff, packs to buy.
 
 Knows both apps' verbs; everything here goes through them, as a person's own clicks would.
 """
@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from django.db import IntegrityError, transaction
 
 from accounts import gifts
-from accounts.models import Consent, Kind, User
+from accounts.models import Consent, CreditPack, Kind, User
 from avatars import generation, safekeeping
 from avatars.models import AvatarRequest, FacePhoto, Quality, Style
 
@@ -31,6 +31,17 @@ WISHES = (
     (Style.REALISTIC, Quality.FINE, "office headshot, grey background"),
     (Style.COMIC, Quality.FAST, "detective under a street lamp"),
 )
+PACKS = ((20, 400), (60, 900), (150, 1900))  # credits, US cents
+
+
+def packs() -> None:
+    """Something to buy on a clone; once staff have packs of their own, nothing is added."""
+    if CreditPack.objects.exists():
+        return
+    CreditPack.objects.bulk_create(
+        CreditPack(name=f"{credits} credits", credits=credits, price_cents=cents, position=number)
+        for number, (credits, cents) in enumerate(PACKS)
+    )
 
 
 def people() -> dict[str, User]:

@@ -40,6 +40,8 @@ OWN = {
     "faces": "/faces/",
     "new-face": "/faces/new/",
     "credits": "/credits/",
+    "refunds": "/credits/refund/",
+    "statement": "/credits/statement/",
     "email": "/accounts/email/",
     "password": "/accounts/password/change/",
     "sign-out": "/accounts/logout/",

@@ -1,29 +1,56 @@
 """Buying with everything real but the money: gunicorn, the embedded engine, and the stand-in of
 Stripe, which tells our webhook by itself.
 
-Knows the site over HTTP, its commands and its database file. Pages for buying have their own tests.
+Knows the site over HTTP, as a browser without script sees it, its commands and its database file.
 """
 
+import re
+
+import requests
+
+from config import demo
 from tests.standin_stripe import send
 
-BEGIN = """
-from accounts import billing
-from accounts.models import CreditPack, User
-eve = User.objects.create_user("eve@example.org", "correct horse battery")
-pack = CreditPack.objects.create(name="Sixty", credits=60, price_cents=900)
-print(billing.start_checkout(eve, pack))
-"""
+EVE = "eve@example.org"
+BEGIN = f"from config import demo; demo.person({EVE!r})"
 
 
-def test_a_pack_paid_at_the_checkout_is_credited_by_its_webhook(site):
+class Visitor:
+    """A browser without script: fills in the form of a page and presses its button."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.browser = url, requests.Session()
+
+    def open(self, path: str) -> str:
+        return self.browser.get(self.url + path, timeout=20).text
+
+    def press(self, page: str, path: str, **fields: str) -> requests.Response:
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.open(page))[1]
+        form = {"csrfmiddlewaretoken": token, **fields}
+        return self.browser.post(self.url + path, form, timeout=20, allow_redirects=False)
+
+
+def test_a_pack_is_paid_and_credited_and_the_unused_credits_go_back(site):
     begun = site.command("shell", "-v", "0", "-c", BEGIN)
     assert begun.returncode == 0, begun.stderr
-    url = begun.stdout.split()[-1]
-    status, headers, _ = send("POST", url, {"how": "card"})
+    eve = Visitor(site.url)
+    eve.press("/accounts/login/", "/accounts/login/", login=EVE, password=demo.PASSWORD)
+    packs = re.findall(r'action="(/credits/buy/\d+/)"', eve.open("/credits/"))
+    assert len(packs) == 3
+    to_checkout = eve.press("/credits/", packs[1])
+    assert to_checkout.status_code == 303
+    status, headers, _ = send("POST", to_checkout.headers["Location"], {"how": "card"})
     assert (status, headers["location"].startswith(f"{site.url}/credits/return/")) == (303, True)
     bought = """
         select p.state, w.available from accounts_purchase p join accounts_wallet w using (user_id)
     """
-    site.wait_for(lambda: site.rows(bought) == [("paid", 60)], 20)
+    site.wait_for(lambda: site.rows(bought) == [("paid", 63)], 20)  # by the webhook
+    assert "60 credits added" in eve.open(headers["location"].removeprefix(site.url))
+
+    offered = re.search(r'href="(/credits/refund/[0-9a-f-]+/)"', eve.open("/credits/refund/"))[1]
+    eve.press("/accounts/reauthenticate/", "/accounts/reauthenticate/", password=demo.PASSWORD)
+    eve.press(offered, offered, cents="900")
+    assert "$9 sent" in eve.open(offered)
+    assert "Refunded" in eve.open("/credits/?show=purchases")
     assert site.command("reconcile_stripe").stdout == "Stripe agrees.\n"
     assert site.command("audit").returncode == 0

@@ -1,4 +1,4 @@
-"""`seed_demo`: Ada, Ben and Mo, and Ada's gallery, through the real verbs.
+"""`seed_demo`: Ada, Ben and Mo, Ada's gallery and three packs, through the real verbs.
 
 Knows the demo and the engine beside us.
 """
@@ -15,11 +15,12 @@ DRAWING_SECONDS = 300
 
 
 class Command(BaseCommand):
-    help = "Make the demo's three people and Ada's gallery; what is there already stays."
+    help = "Make the demo's people, Ada's gallery and three packs; what is there already stays."
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's contract
         running.prepare()
         ada = demo.people()["ada"]
+        demo.packs()
         with running.engine():
             asked = demo.gallery(ada)
             give_up_at = time.monotonic() + DRAWING_SECONDS

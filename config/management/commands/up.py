@@ -47,6 +47,7 @@ class Command(BaseCommand):
         self.check_ports(port)
         (settings.LOCAL_DIR / "port").write_text(str(port))
         call_command("migrate", verbosity=0, interactive=False)
+        demo.packs()
         asked = [] if no_browser or not sys.stdout.isatty() else [f"{OPEN_BROWSER}=1"]
         asked += [] if no_demo else self.ask_for_demo()
         arguments = ["-m", "gunicorn", "--config", "python:config.one_process"]
