@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import billing
-from accounts.limits import Limit, limited
+from accounts.limits import Limit, limited, who
 from accounts.models import CreditPack, Purchase
 from accounts.views.guards import PersonRequest, signed_in
 
@@ -23,6 +23,7 @@ logger = logging.getLogger("likeness.money")
 staff = logging.getLogger("likeness.staff")
 
 CHECKOUTS = Limit("checkouts", 10, 3600)
+QUESTIONS = Limit("stripe", 120, 3600)  # that reading pages asks of Stripe, for one person
 SEE_OTHER = 303  # a GET follows, whatever the method was
 # The page asks again every 2 s, then every 5, for two minutes in all; the webhook goes on alone.
 LOOKS_SOON, LOOKS = 10, 30
@@ -65,7 +66,10 @@ def returned(request: PersonRequest) -> HttpResponse:
     again changes nothing. While it is unclear the page asks by itself (`look` counts).
     """
     purchase = own_purchase(request)
-    status = status_of(purchase, cancelled="cancelled" in request.GET)
+    if is_settled(purchase) or not QUESTIONS.spend(who(request)):
+        status = status_of(purchase, cancelled="cancelled" in request.GET)
+    else:
+        status = "unclear"
     request.user.wallet.refresh_from_db()
     look = look_number(request)
     context = {
@@ -104,11 +108,15 @@ def own_purchase(request: PersonRequest) -> Purchase:
     return found
 
 
+def is_settled(purchase: Purchase) -> bool:
+    """Stripe need not be asked: nothing that it says would change this purchase here."""
+    return purchase.state in (Purchase.State.PAID, Purchase.State.ODD)
+
+
 def status_of(purchase: Purchase, *, cancelled: bool) -> str:
-    """added, odd, expired, unpaid, bank or unclear: the names of the sentences on the page."""
-    is_open = purchase.state in (Purchase.State.OPEN, Purchase.State.EXPIRED)
+    """The name of a sentence: added, odd, expired, unpaid, cancelled, bank or unclear."""
     is_with_bank = False
-    if is_open and purchase.session_id:
+    if purchase.session_id and not is_settled(purchase):
         try:
             billing.fulfil(purchase.session_id)
             purchase.refresh_from_db()
@@ -144,11 +152,12 @@ def receipt(request: PersonRequest, public_id: UUID) -> HttpResponse:
     purchase = get_object_or_404(
         Purchase.objects.paid().filter(user=request.user), public_id=public_id
     )
+    address = ""
     try:
-        address = billing.receipt_address(purchase)
+        if not QUESTIONS.spend(who(request)):
+            address = billing.receipt_address(purchase)
     except (billing.Unavailable, billing.Refused) as trouble:
         logger.warning("no receipt", extra={"why": str(trouble)})
-        address = ""
     if not address:
         messages.error(
             request, _("The receipt can't be fetched right now. Try again in a few minutes.")

@@ -26,8 +26,13 @@ NUMBER_DIGITS = 9  # more movements than a wallet will ever have, fewer than a d
 
 @require_safe
 def pricing(request: HttpRequest) -> HttpResponse:
-    """What a credit buys. A stranger's page asks the database nothing."""
-    return render(request, "accounts/pricing.html", {"welcome": settings.WELCOME_CREDITS})
+    """What a credit buys and what credits cost. A stranger's page asks for the packs alone."""
+    context = {
+        "welcome": settings.WELCOME_CREDITS,
+        "packs": packs_for_sale(),
+        "refund_days": REFUND_WINDOW.days,
+    }
+    return render(request, "accounts/pricing.html", context)
 
 
 @require_safe
@@ -43,7 +48,7 @@ def credits_page(request: PersonRequest) -> HttpResponse:
     has_more = len(found) > HISTORY_PAGE
     context = {
         "wallet": user.wallet,
-        "packs": [pack_card(pack) for pack in CreditPack.objects.filter(active=True)],
+        "packs": packs_for_sale(),
         "is_test": not billing.is_live(),
         "refund_days": REFUND_WINDOW.days,
         "quota": user.quota,
@@ -54,6 +59,10 @@ def credits_page(request: PersonRequest) -> HttpResponse:
         "next": page_address(show=show, before=shown[-1].number) if has_more else "",
     }
     return render(request, "accounts/credits.html", context)
+
+
+def packs_for_sale() -> list[dict[str, Any]]:
+    return [pack_card(pack) for pack in CreditPack.objects.filter(active=True)]
 
 
 def pack_card(pack: CreditPack) -> dict[str, Any]:

@@ -6,9 +6,10 @@ Knows wallets and the history.
 import csv
 import re
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from django.db.models import Sum
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -18,7 +19,7 @@ from django.views.decorators.http import require_safe
 from accounts import money
 from accounts.models import Kind, Transfer, Wallet
 from accounts.views.guards import PersonRequest, signed_in
-from accounts.views.history import held_change, movements, note, signed
+from accounts.views.history import CHANGE, held_change, movements, note, signed
 
 # A spreadsheet runs a cell that begins with one of these (owasp.org, “CSV Injection”).
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -94,18 +95,20 @@ def page(request: PersonRequest) -> HttpResponse:
     first = month_of(request, today)
     following = (first + timedelta(days=31)).replace(day=1)
     before = (first - timedelta(days=1)).replace(day=1)
-    opening, rows = 0, []
-    for transfer, balance in movements(request.user.wallet):
-        day = timezone.localtime(transfer.created_at).date()
-        if day < first:
-            opening = balance
-        elif day < following:
-            rows.append(statement_row(transfer, balance))
+    of_wallet = request.user.wallet.transfers
+    start, end = midnight(first), midnight(following)
+    sum_before = of_wallet.filter(created_at__lt=start).aggregate(sum=Sum(CHANGE))
+    opening = balance = sum_before["sum"] or 0
+    rows = []
+    inside = of_wallet.filter(created_at__gte=start, created_at__lt=end)
+    for transfer in inside.select_related("purchase").order_by("pk"):
+        balance += transfer.spendable_change()
+        rows.append(statement_row(transfer, balance))
     context = {
         "month": first,
         "opening": opening,
         "rows": rows,
-        "closing": rows[-1]["balance"] if rows else opening,
+        "closing": balance,
         "made_at": timezone.now(),
         "earlier": month_address(before),
         "later": month_address(following) if following <= today else "",
@@ -124,6 +127,11 @@ def month_of(request: PersonRequest, today: date) -> date:
     if first > today:
         raise Http404
     return first
+
+
+def midnight(day: date) -> datetime:
+    """When a day begins by the person's clock."""
+    return timezone.make_aware(datetime.combine(day, time.min))
 
 
 def month_address(first: date) -> str:

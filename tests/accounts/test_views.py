@@ -51,11 +51,13 @@ def rows(client, address="/credits/") -> list[dict]:
 # ── Pricing ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_pricing_says_what_a_credit_buys_and_asks_no_database(
-    client, settings, django_assert_num_queries
+def test_pricing_says_what_a_credit_buys_and_costs_in_one_query(
+    client, db, settings, django_assert_num_queries
 ):
     settings.WELCOME_CREDITS = 4
-    with django_assert_num_queries(0):
+    factories.create_pack()
+    factories.create_pack(credits=20, price_cents=400, active=False)
+    with django_assert_num_queries(1):
         response = client.get("/pricing/")
     assert "4 credits are free when you sign up." in response.text
     prices = re.findall(r"<h3>(\w+)</h3>\s*<p[^>]*><strong>(\d)</strong> (credits?)", response.text)
@@ -65,6 +67,9 @@ def test_pricing_says_what_a_credit_buys_and_asks_no_database(
         ("Fine", "2", "credits"),
     ]
     assert 'href="/accounts/signup/"' in response.text
+    assert re.findall(r">(\$\S+)</strong>", response.text) == ["$9"]
+    assert "15¢ an avatar" in response.text
+    assert "/credits/buy/" not in response.text
 
 
 def test_somebody_signed_in_is_led_to_create(adas):

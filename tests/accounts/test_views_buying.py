@@ -9,7 +9,9 @@ from uuid import uuid4
 import pytest
 from django.urls import reverse
 
+from accounts.limits import Limit
 from accounts.models import CreditPack, Purchase, Transfer
+from accounts.views import buying
 from accounts.views.buying import LOOKS, LOOKS_SOON
 from tests import factories
 from tests.standin_stripe import line
@@ -298,6 +300,18 @@ def test_it_asks_more_seldom_and_then_stops(till, adas, ada, pack, settings):
     last = hx(adas, back(purchase, look=LOOKS))
     assert (title(last), look_of(last)) == ("This takes longer than usual", None)
     assert "nothing is lost" in last.text
+
+
+def test_somebody_who_asks_without_end_is_not_passed_on_to_stripe(
+    till, adas, ada, pack, monkeypatch
+):
+    monkeypatch.setattr(buying, "QUESTIONS", Limit("stripe", 1, 3600))
+    purchase = till.begin(ada, pack)
+    assert title(adas.get(back(purchase))) == "This checkout is not paid yet"
+    till.press(purchase, "card")
+    assert title(adas.get(back(purchase))) == "Checking your payment…"
+    till.bring(adas, PAID)
+    assert title(adas.get(back(purchase))) == "60 credits added"
 
 
 @pytest.mark.parametrize("look", ["x", "-1", "²", "9" * 30])
