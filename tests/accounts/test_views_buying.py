@@ -29,7 +29,7 @@ def adas(client, ada):
 
 
 def title(response) -> str:
-    return re.search(r"<h1>([^<]*)</h1>", response.text)[1]
+    return re.search(r"<h1[^>]*>([^<]*)</h1>", response.text)[1]
 
 
 def back(purchase: Purchase, **more: object) -> str:
@@ -284,7 +284,7 @@ def test_the_page_asks_until_it_knows_and_then_says_so_once(till, adas, ada, pac
     )
     still = hx(adas, back(purchase, look=1))
     assert look_of(still) == (back(purchase, look=2), "2")
-    assert "<h1>" not in still.text
+    assert "<h1" not in still.text
     settings.STRIPE_API_URL = url
     news = hx(adas, back(purchase, look=2))
     assert (title(news), news["HX-Retarget"]) == ("60 credits added", "#payment")
