@@ -137,7 +137,7 @@ def test_a_stripe_that_refuses_is_told_and_staff_are_called(till, adas, ada, pac
     text = adas.post(f"/credits/buy/{pack.pk}/", follow=True).text
     assert "No charge was made. Our staff look at it." in text
     calls = [record.getMessage() for record in caplog.records if record.name == "likeness.staff"]
-    assert calls == ["a checkout was refused by Stripe: parameter_invalid customer_email"]
+    assert calls == ["a checkout was refused by Stripe: email_invalid customer_email"]
 
 
 def test_the_eleventh_checkout_of_an_hour_waits(till, adas, pack):
