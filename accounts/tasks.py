@@ -1,6 +1,6 @@
 """Tasks of accounts: one verb each.
 
-Knows gifts, reconciling and auditing; Celery stops here.
+Knows gifts, reconciling, auditing and notices; Celery stops here.
 """
 
 import logging
@@ -8,7 +8,7 @@ import logging
 from celery import shared_task
 from django.utils import timezone
 
-from accounts import auditing, billing, gifts, reconciling
+from accounts import auditing, billing, gifts, notices, reconciling
 
 logger = logging.getLogger("likeness.money")
 
@@ -29,6 +29,11 @@ def look_at_open() -> None:
 @shared_task
 def reconcile_stripe() -> None:
     reconciling.reconcile(timezone.now())
+
+
+@shared_task
+def send_letters() -> None:
+    notices.send_due()
 
 
 @shared_task

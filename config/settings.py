@@ -310,6 +310,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="*/10"),
         "options": {"expires": 600},
     },
+    "send_purchase_letters": {
+        "task": "accounts.tasks.send_letters",
+        "schedule": 60,
+        "options": {"expires": 60},
+    },
     "reconcile_stripe": {
         "task": "accounts.tasks.reconcile_stripe",
         "schedule": crontab(hour=2, minute=40),

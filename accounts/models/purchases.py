@@ -102,6 +102,10 @@ class PurchaseQuerySet(models.QuerySet["Purchase"]):
     def paid(self) -> "PurchaseQuerySet":
         return self.filter(state=Purchase.State.PAID)
 
+    def letter_due(self) -> "PurchaseQuerySet":
+        """Their banks have answered, and their buyers wait to hear of it."""
+        return self.filter(letter_due=True).exclude(state=Purchase.State.OPEN)
+
 
 class Purchase(models.Model):
     class State(models.TextChoices):
@@ -128,6 +132,8 @@ class Purchase(models.Model):
     transfer = models.OneToOneField(Transfer, on_delete=models.PROTECT, null=True, blank=True)
     # How often the row was touched: who read Stripe before another's touch reads again.
     touches = models.PositiveIntegerField(default=0)
+    # Its buyer was told that a letter comes once their bank has answered.
+    letter_due = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = PurchaseQuerySet.as_manager()
@@ -136,6 +142,9 @@ class Purchase(models.Model):
         indexes = [
             models.Index(fields=["state", "created_at"], name="purchases_by_state"),
             models.Index(fields=["user", "-id"], name="purchases_of_a_user"),
+            models.Index(
+                fields=["state"], condition=Q(letter_due=True), name="purchases_letter_due"
+            ),
         ]
         constraints = [
             models.CheckConstraint(
@@ -162,6 +171,15 @@ class Purchase(models.Model):
         """Note which checkout is ours; the first one named stays."""
         if Purchase.objects.filter(pk=self.pk, session_id=None).update(session_id=session_id):
             self.session_id = session_id
+
+    def promise_letter(self) -> None:
+        """Also when the bank answers at this very moment: then the letter goes at once."""
+        Purchase.objects.filter(pk=self.pk, letter_due=False).update(letter_due=True)
+
+    def claim_letter(self) -> bool:
+        """One caller may tell the buyer; False for everybody else."""
+        owed = Purchase.objects.letter_due().filter(pk=self.pk)
+        return bool(owed.update(letter_due=False))
 
     def expire(self) -> bool:
         """No money will come of this checkout."""
