@@ -1,4 +1,4 @@
-"""The app's start: the ledger's triggers are installed after every migrate.
+"""The app's start: the triggers of ledger and decisions are installed after every migrate.
 
 Knows the models by name, because they are not loaded yet when this file is.
 """
@@ -11,7 +11,8 @@ from django.db.models.signals import post_migrate
 
 
 def install_triggers(using: str, **_signal: Any) -> None:  # noqa: ANN401 - a signal's arguments
-    import_module("accounts.models.wallets").install_triggers(using)
+    for name in ("wallets", "decisions"):
+        import_module(f"accounts.models.{name}").install_triggers(using)
 
 
 class AccountsConfig(AppConfig):

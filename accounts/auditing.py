@@ -9,7 +9,7 @@ from django.db import connection, models
 from django.db.models import Case, F, OuterRef, Q, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce, Concat
 
-from accounts.models import Kind, Purchase, Transfer, Wallet, triggers, wallets
+from accounts.models import Kind, Purchase, Transfer, Wallet, decisions, triggers, wallets
 from accounts.models.findings import Finding, finding, report
 
 
@@ -104,8 +104,9 @@ def purchases() -> Iterator[Finding]:
 
 
 def locks() -> Iterator[Finding]:
-    """I12: the triggers that forbid rewriting the ledger stand in the database."""
-    wanted = set(wallets.triggers_of("default"))
+    """I12: the triggers that forbid rewriting ledger and decisions stand in the database."""
+    names = (wallets.TRIGGERS, decisions.TRIGGERS)
+    wanted = {name for pair in names for name in triggers.standing("default", pair)}
     yield from finding(
         "I12", "a trigger is missing", sorted(wanted - triggers.installed("default", wanted))
     )

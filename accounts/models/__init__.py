@@ -4,6 +4,7 @@ Everybody above imports from here; these modules know `django` and each other, d
 """
 
 from accounts.models.consents import Consent
+from accounts.models.decisions import Decision, decide
 from accounts.models.purchases import CreditPack, NothingToRefund, Purchase, Refund
 from accounts.models.quotas import Quota
 from accounts.models.users import User
@@ -20,6 +21,7 @@ from accounts.models.wallets import (
 __all__ = [
     "Consent",
     "CreditPack",
+    "Decision",
     "Kind",
     "NotEnoughCredits",
     "NothingToRefund",
@@ -32,4 +34,5 @@ __all__ = [
     "User",
     "Wallet",
     "WalletFrozen",
+    "decide",
 ]

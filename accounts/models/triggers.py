@@ -9,6 +9,26 @@ from collections.abc import Iterable
 from django.db import connections, models
 
 
+def append_only(
+    using: str, model: type[models.Model], *, names: tuple[str, str], but: Iterable[str]
+) -> None:
+    """Rows of `model` are added and never changed: `names` are the triggers against UPDATE (of
+    anything but `but`, the persons who may vanish) and against DELETE.
+    """
+    kept = [field.name for field in model._meta.concrete_fields if field.name not in but]
+    edited, deleted = names
+    refuse_updates(using, model, name=edited, fields=kept)
+    if deleted in standing(using, names):
+        install(using, model, name=deleted, event="DELETE")
+
+
+def standing(using: str, names: tuple[str, str]) -> list[str]:
+    """Of the two triggers, those this database has. The one against DELETE is PostgreSQL's alone:
+    emptying tables between tests on SQLite deletes rows.
+    """
+    return list(names) if connections[using].vendor == "postgresql" else [names[0]]
+
+
 def refuse_updates(
     using: str, model: type[models.Model], *, name: str, fields: Iterable[str], when: str = ""
 ) -> None:

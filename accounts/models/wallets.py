@@ -292,21 +292,9 @@ class Transfer(models.Model):
         return changes.get(Pocket.AVAILABLE, 0) + changes.get(Pocket.OWED, 0)
 
 
-EDIT_TRIGGER = "transfer_is_never_edited"
-DELETE_TRIGGER = "transfer_is_never_deleted"
-
-
-def triggers_of(using: str) -> list[str]:
-    """The triggers that must stand. The one against DELETE is PostgreSQL's alone: emptying tables
-    between tests on SQLite deletes rows.
-    """
-    on_postgresql = triggers.connections[using].vendor == "postgresql"
-    return [EDIT_TRIGGER, DELETE_TRIGGER] if on_postgresql else [EDIT_TRIGGER]
+TRIGGERS = ("transfer_is_never_edited", "transfer_is_never_deleted")
 
 
 def install_triggers(using: str) -> None:
     """Append-only, promised by the database. Only `actor` may change: to NULL with its person."""
-    kept = [field.name for field in Transfer._meta.concrete_fields if field.name != "actor"]
-    triggers.refuse_updates(using, Transfer, name=EDIT_TRIGGER, fields=kept)
-    if DELETE_TRIGGER in triggers_of(using):
-        triggers.install(using, Transfer, name=DELETE_TRIGGER, event="DELETE")
+    triggers.append_only(using, Transfer, names=TRIGGERS, but=("actor",))

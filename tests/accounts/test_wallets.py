@@ -153,7 +153,7 @@ def test_a_transfer_may_lose_its_actor_with_the_person(ada, mo):
 
 
 def test_on_postgresql_a_transfer_is_never_deleted(ada):
-    """On SQLite it can be: emptying tables between tests deletes rows (see triggers_of)."""
+    """On SQLite it can be: emptying tables between tests deletes rows (see triggers.standing)."""
     transfer = ada.wallet.hold(1, "wish")
     if connection.vendor == "postgresql":
         with pytest.raises(DatabaseError), transaction.atomic():
