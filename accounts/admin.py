@@ -14,6 +14,7 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from accounts import money
 from accounts.models import Consent, CreditPack, Purchase, Quota, Refund, Transfer, User, Wallet
 
 # The site's own way in, with its codes and limits, is the only one.
@@ -197,8 +198,8 @@ class PurchaseAdmin(ReadOnlyAdmin):
         "state",
         "credits",
         "credits_back",
-        "paid_cents",
-        "currency",
+        "paid",
+        "returned",
         "public_id",
     )
     list_filter = ("state",)
@@ -208,13 +209,25 @@ class PurchaseAdmin(ReadOnlyAdmin):
     def get_ordering(self, request: HttpRequest) -> tuple[models.Case, str]:
         return models.Case(models.When(state=Purchase.State.ODD, then=0), default=1), "-pk"
 
+    @admin.display(description=_("Paid"), ordering="paid_cents")
+    def paid(self, purchase: Purchase) -> str:
+        return money.amount(purchase.paid_cents, purchase.currency)
+
+    @admin.display(description=_("Sent back"), ordering="returned_cents")
+    def returned(self, purchase: Purchase) -> str:
+        return money.amount(purchase.returned_cents, purchase.currency)
+
 
 @admin.register(Refund)
 class RefundAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "purchase", "state", "credits", "amount_cents", "refund_id")
+    list_display = ("created_at", "purchase", "state", "credits", "money", "reason", "refund_id")
     list_filter = ("state",)
     list_select_related = ("purchase",)
     search_fields = ("=public_id", "=refund_id", "=purchase__public_id")
+
+    @admin.display(description=_("Money"), ordering="amount_cents")
+    def money(self, refund: Refund) -> str:
+        return money.amount(refund.amount_cents, refund.purchase.currency)
 
 
 @admin.register(Consent)

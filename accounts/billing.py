@@ -18,7 +18,7 @@ from django.urls import reverse
 from stripe.params.checkout import SessionCreateParams
 
 from accounts.models import CreditPack, Kind, Purchase, Refund, User
-from accounts.models.purchases import Payment, Reversal
+from accounts.models.payments import Payment, Reversal
 
 logger = logging.getLogger("likeness.money")
 staff = logging.getLogger("likeness.staff")
@@ -132,16 +132,21 @@ def fulfil(session_id: str) -> Purchase | None:
     purchase.attach(session.id)
     if purchase.state == Purchase.State.PAID and purchase.session_id == session.id:
         return purchase
-    if session.payment_status == "unpaid":
+    if not is_paid(session):
         if is_over(session) and purchase.session_id == session.id:
             purchase.expire()
     elif wrong := mismatch(session, purchase):
-        if purchase.set_aside() or purchase.state == Purchase.State.PAID:
+        if purchase.set_aside(payment_in(session)) or purchase.state == Purchase.State.PAID:
             staff.error("paid and not credited: %s, because %s", session.id, wrong)
     elif purchase.credit(payment_in(session)):
         logger.info("credits bought", extra={"to": purchase.user_id, "credits": purchase.credits})
     purchase.refresh_from_db()
     return purchase
+
+
+def is_paid(session: stripe.checkout.Session) -> bool:
+    """The person has done their part, and the money is there or none was left to pay."""
+    return session.status == "complete" and session.payment_status != "unpaid"
 
 
 def is_over(session: stripe.checkout.Session) -> bool:
@@ -168,7 +173,11 @@ def mismatch(session: stripe.checkout.Session, purchase: Purchase) -> str:
     checks = (  # what must be so, and what to tell staff when it is not
         (session.livemode == is_live(), "it is of another mode than our key"),
         (session.id == purchase.session_id, "its purchase has another checkout"),
-        (session.payment_status == "paid", f"its payment is {session.payment_status}"),
+        # A promotion code may leave nothing to pay; then no payment stands behind the session.
+        (
+            session.payment_status == ("paid" if total else "no_payment_required"),
+            f"its payment is {session.payment_status}",
+        ),
         (session.currency == purchase.currency, f"its currency is {session.currency}"),
         (
             session.amount_subtotal == purchase.amount_cents,
@@ -183,7 +192,7 @@ def mismatch(session: stripe.checkout.Session, purchase: Purchase) -> str:
 
 
 def payment_in(session: stripe.checkout.Session) -> Payment:
-    number = getattr(session.payment_intent, "id", "")
+    number = getattr(session.payment_intent, "id", None)
     return Payment(session.id, number, session.amount_total or 0)
 
 
@@ -235,9 +244,9 @@ def claw_back(payment_intent: str) -> None:
         for session in sessions.data:
             fulfil(session.id)
     for _reading in range(READINGS):
-        purchase = Purchase.objects.paid().filter(payment_intent=payment_intent).first()
+        purchase = Purchase.objects.filter(payment_intent=payment_intent).first()
         if purchase is None:
-            return  # not ours, or set aside for staff
+            return  # not ours
         again = purchase.settle(read_reversals(purchase), touches=purchase.touches)
         if again is not None:
             for each in again:
@@ -247,7 +256,7 @@ def claw_back(payment_intent: str) -> None:
 
 
 def read_reversals(purchase: Purchase) -> list[Reversal]:
-    """Every refund and dispute of a PAID purchase as Stripe has it now; refunds first, oldest
+    """Every refund and dispute of a purchase as Stripe has it now; refunds first, oldest
     first, because a dispute takes what they have left.
     """
     own: dict[UUID | None, Refund] = {each.public_id: each for each in purchase.refunds.all()}
@@ -268,13 +277,19 @@ def read_reversals(purchase: Purchase) -> list[Reversal]:
             Reversal(
                 kind=Kind.REFUND if is_refund else Kind.DISPUTE,
                 key=refund.key if refund else row.id,
-                credits=purchase.credits_for(row.amount) if is_refund else purchase.credits,
+                cents=row.amount,
+                credits=credits_at_most(purchase, row, refund) if is_refund else purchase.credits,
                 stands=row.status in stands,
                 stripe_id=row.id,
                 own=refund,
             )
         )
     return reversals
+
+
+def credits_at_most(purchase: Purchase, row: stripe.Refund, own: Refund | None) -> int:
+    """What a refund takes: our own what it took when it was asked, another's its share."""
+    return own.credits if own else purchase.credits_for(row.amount)
 
 
 # ── The official client ─────────────────────────────────────────────────────────────────────────

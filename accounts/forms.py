@@ -1,12 +1,16 @@
-"""Fields of accounts: how the site looks, and a gift by staff.
+"""Fields of accounts: how the site looks, and what staff do about credits and purchases.
 
-Knows nothing of ours.
+Knows how money is written.
 """
 
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
+
+from accounts import money
 
 REASON_LETTERS = 300  # as many as a transfer's note holds
 
@@ -25,23 +29,28 @@ class AppearanceForm(forms.Form):
     )
 
 
-class GiftForm(forms.Form):
-    """Credits for one person. `number` makes of two presses one gift; `limit` is the most this
-    member of staff may give at once.
-    """
+class ReasonForm(forms.Form):
+    """Why staff do something; kept in the trail."""
 
     reason = forms.CharField(
         label=_("Reason"),
         max_length=REASON_LETTERS,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=_("The person reads this in their credit history."),
     )
+
+
+class GiftForm(ReasonForm):
+    """Credits for one person. `number` makes of two presses one gift; `limit` is the most this
+    member of staff may give at once.
+    """
+
     number = forms.UUIDField(widget=forms.HiddenInput)
 
     field_order = ("amount", "reason", "number")
 
     def __init__(self, *arguments: Any, limit: int, **named: Any) -> None:  # noqa: ANN401 - Django's contract
         super().__init__(*arguments, **named)
+        self.fields["reason"].help_text = _("The person reads this in their credit history.")
         self.fields["amount"] = forms.IntegerField(
             label=_("Credits"),
             min_value=1,
@@ -49,3 +58,38 @@ class GiftForm(forms.Form):
             help_text=_("1 to %(limit)d at once.") % {"limit": limit},
         )
         self.order_fields(self.field_order)
+
+
+class MoneyBackForm(ReasonForm):
+    """Money of one purchase, in its own currency. `limit` is the most this member of staff may
+    send, in the currency's smallest unit; `number` makes of two presses one refund.
+    """
+
+    number = forms.UUIDField(widget=forms.HiddenInput)
+
+    field_order = ("amount", "reason", "number")
+
+    def __init__(
+        self,
+        data: Any,  # noqa: ANN401 - Django's contract
+        *,
+        limit: int,
+        currency: str,
+        number: UUID,
+    ) -> None:
+        super().__init__(data, initial={"number": number})
+        self.currency = currency
+        self.fields["reason"].help_text = _("The person reads this beside the refund.")
+        self.fields["amount"] = forms.DecimalField(
+            label=_("Money"),
+            min_value=Decimal(money.decimal(1, currency)),
+            max_value=Decimal(money.decimal(limit, currency)),
+            decimal_places=0 if currency in money.WHOLE else 2,
+            initial=money.decimal(limit, currency),
+            help_text=_("Up to %(limit)s.") % {"limit": money.amount(limit, currency)},
+        )
+        self.order_fields(self.field_order)
+
+    def cents(self) -> int:
+        """The amount in the smallest unit of its currency. For valid forms only."""
+        return money.cents(self.cleaned_data["amount"], self.currency)

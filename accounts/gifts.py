@@ -7,9 +7,10 @@ import logging
 from datetime import datetime
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import Kind, Quota, ReferenceTaken, Transfer, User
+from accounts.models import Decision, Kind, Quota, ReferenceTaken, Transfer, User, decide
 
 logger = logging.getLogger("likeness.money")
 
@@ -46,10 +47,15 @@ def give(user: User, amount: int, *, actor: User, reason: str, number: str) -> T
         raise ReasonMissing
     if amount < 1:
         raise ValueError("a gift is at least one credit")
-    transfer = user.wallet.grant(
-        Kind.ADJUST_UP, amount, f"adjust:{number}", actor=actor, note=reason.strip()
-    )
-    if transfer.note != reason.strip():
-        raise ReferenceTaken(transfer.reference)
+    note = reason.strip()
+    with transaction.atomic():
+        transfer = user.wallet.grant(
+            Kind.ADJUST_UP, amount, f"adjust:{number}", actor=actor, note=note
+        )
+        if transfer.note != note:
+            raise ReferenceTaken(transfer.reference)
+        if not Decision.objects.about("gift", number).exists():
+            about, after = ("gift", number), {"credits": amount}
+            decide(actor, "credits_given", person=user, subject=about, reason=note, after=after)
     logger.info("credits given", extra={"to": user.pk, "by": actor.pk, "credits": amount})
     return transfer

@@ -3,6 +3,8 @@
 Knows Django's number formats.
 """
 
+from decimal import Decimal
+
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
@@ -33,6 +35,11 @@ def amount(cents: int, currency: str) -> str:
 def decimal(cents: int, currency: str) -> str:
     """A bare number for machines: “6.15”."""
     return str(cents) if currency in WHOLE else f"{cents // CENTS}.{cents % CENTS:02}"
+
+
+def cents(amount: Decimal, currency: str) -> int:
+    """The other way round: “6.15” in the smallest unit of its currency."""
+    return int(amount * (1 if currency in WHOLE else CENTS))
 
 
 def for_each(cents: int, currency: str, number: int) -> str:

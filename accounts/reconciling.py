@@ -56,7 +56,7 @@ def reconcile(now: datetime) -> list[Finding]:
             *late_changes(chosen),
         ]
     ours = [session for session in listed if billing.number_in(session, "purchase")]
-    done = credited(ours)
+    done = credited_or_returned(ours)
     for session in ours:
         if session.id not in done:
             billing.fulfil(session.id)
@@ -73,18 +73,19 @@ def late_changes(chosen: Any) -> Iterable[Any]:  # noqa: ANN401 - Stripe's own o
     return [event.data.object for event in events.auto_paging_iter()]
 
 
-def credited(sessions: Sequence[Any]) -> set[str | None]:
-    """Of these checkouts, those whose credits are in a wallet."""
+def credited_or_returned(sessions: Sequence[Any]) -> set[str | None]:
+    """Of these checkouts, those whose credits are in a wallet or whose money has gone back."""
+    ended = [Purchase.State.PAID, Purchase.State.RETURNED]
     numbers = [session.id for session in sessions]
-    paid = Purchase.objects.paid().filter(session_id__in=numbers)
-    return set(paid.values_list("session_id", flat=True))
+    done = Purchase.objects.filter(state__in=ended, session_id__in=numbers)
+    return set(done.values_list("session_id", flat=True))
 
 
 def comparison(sessions: Sequence[Any], since: datetime) -> Iterator[Finding]:
     """I6 between the two houses. A purchase paid since the listing is read again one by one."""
-    paid = {session.id for session in sessions if session.payment_status == "paid"}
+    paid = {session.id for session in sessions if billing.is_paid(session)}
     yield from finding(
-        "I6", "paid at Stripe and not credited here", sorted(paid - credited(sessions))
+        "I6", "paid at Stripe and not credited here", sorted(paid - credited_or_returned(sessions))
     )
     here = Purchase.objects.paid().filter(created_at__gte=since + CLOCK_SKEW)
     unlisted = {str(number) for number in here.values_list("session_id", flat=True)} - paid
@@ -99,4 +100,4 @@ def is_unpaid(session_id: str) -> bool:
             session = billing.client().v1.checkout.sessions.retrieve(session_id)
     except billing.Refused:  # Stripe knows no such session
         return True
-    return session.payment_status != "paid"
+    return not billing.is_paid(session)

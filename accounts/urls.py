@@ -20,5 +20,7 @@ urlpatterns = [
     path("credits/statement.csv", statements.sheet, name="credits_sheet"),
     path("settings/appearance/", looks.appearance, name="appearance"),
     path("admin/people/<int:pk>/credits/", staff.give_credits, name="give_credits"),
+    path("admin/purchases/<uuid:public_id>/refund/", staff.refund_purchase, name="refund_purchase"),
+    path("admin/purchases/<uuid:public_id>/accept/", staff.accept_purchase, name="accept_purchase"),
     path("webhooks/stripe/", webhooks.stripe_events, name="stripe_events"),
 ]

@@ -11,7 +11,7 @@ from pathlib import Path
 from django.utils import timezone
 
 from accounts.models import Consent, CreditPack, Kind, Purchase, User
-from accounts.models.purchases import Payment
+from accounts.models.payments import Payment
 from avatars import generation, imaging, storage
 from avatars.face_check import Verdict
 from avatars.models import (

@@ -75,6 +75,8 @@ ROWS = {
     "face_delete": ADAS,
     "face_keep": ADAS,
     "give_credits": STAFF,
+    "refund_purchase": STAFF,
+    "accept_purchase": STAFF,
     "media_signed": TOKEN,
     "face_link": TOKEN,
     "doorbell": TOKEN,
@@ -112,6 +114,8 @@ def address(name: str, adas: dict[str, object], ada) -> str:
         return reverse(name, args=[row.public_id, *extra])
     arguments = {
         "give_credits": [ada.pk],
+        "refund_purchase": [adas["credits"].public_id],
+        "accept_purchase": [adas["credits"].public_id],
         "media_signed": ["photos/x.jpg"],
         "credits_buy": [factories.create_pack(active=False).pk],
     }

@@ -5,8 +5,10 @@ Everybody above imports from here; these modules know `django` and each other, d
 
 from accounts.models.consents import Consent
 from accounts.models.decisions import Decision, decide
-from accounts.models.purchases import CreditPack, NothingToRefund, Purchase, Refund
+from accounts.models.packs import CreditPack
+from accounts.models.purchases import NothingToRefund, NotWaiting, Purchase
 from accounts.models.quotas import Quota
+from accounts.models.refunds import Refund
 from accounts.models.users import User
 from accounts.models.wallets import (
     Kind,
@@ -24,6 +26,7 @@ __all__ = [
     "Decision",
     "Kind",
     "NotEnoughCredits",
+    "NotWaiting",
     "NothingToRefund",
     "Pocket",
     "Purchase",

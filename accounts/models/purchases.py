@@ -1,29 +1,30 @@
-"""CreditPack, Purchase and Refund: what is sold, one checkout each, and money asked back.
+"""Purchase: one checkout each, the credits it brought, and money that goes back.
 
-Knows wallets. Every method that moves credits moves the row in the same transaction, and locks the
-purchase before the wallet.
+Knows the other nouns of money and decisions. Every method that moves credits moves the row in the
+same transaction, and locks the purchase before the wallet.
 """
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
-from django.core.validators import RegexValidator
 from django.db import models, transaction
 from django.db.models import F, Q, Sum
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models.decisions import decide
+from accounts.models.packs import CreditPack
+from accounts.models.payments import Payment, Reversal
+from accounts.models.refunds import Refund
 from accounts.models.wallets import (
-    REVERSALS,
     Kind,
     NotEnoughCredits,
     Transfer,
     Wallet,
-    reversal_reference,
 )
 
 # Unused credits are refundable by their owner for so long (experience.md 5.6).
@@ -31,68 +32,11 @@ REFUND_WINDOW = timedelta(days=14)
 
 
 class NothingToRefund(Exception):
-    """Too old, never paid, or all of it spent; nothing moved."""
+    """Too old, never paid, all of it spent or sent back; nothing moved."""
 
 
-class CreditPack(models.Model):
-    """What staff sell. A sold pack is retired, not changed; a purchase keeps its own snapshot."""
-
-    name = models.CharField(max_length=80)
-    credits = models.PositiveIntegerField()
-    price_cents = models.PositiveIntegerField()
-    # As Stripe writes currencies: what we compare must be equal to the letter.
-    currency = models.CharField(
-        max_length=3, default="usd", validators=[RegexValidator(r"^[a-z]{3}\Z")]
-    )
-    active = models.BooleanField(default=True)
-    position = models.PositiveSmallIntegerField(default=0)
-
-    class Meta:
-        ordering = ["position", "pk"]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(credits__gt=0) & Q(price_cents__gt=0), name="pack_sells_something"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def is_sold(self) -> bool:
-        return self.purchases.exists()
-
-
-@dataclass(frozen=True)
-class Payment:
-    """What Stripe says was paid: `paid_cents` with discounts off and taxes on."""
-
-    session_id: str
-    payment_intent: str
-    paid_cents: int
-
-
-@dataclass(frozen=True)
-class Reversal:
-    """One refund or dispute as it stands at Stripe. `key` is the end of its reference in the
-    ledger; `credits` is what it takes at most; `stands` is False once it failed or was won; `own`
-    is the Refund its owner asked for, if this is that one.
-    """
-
-    kind: Kind
-    key: str
-    credits: int
-    stands: bool
-    stripe_id: str
-    own: "Refund | None" = None
-
-    @property
-    def reference(self) -> str:
-        return reversal_reference(self.kind, self.key)
-
-    @property
-    def undoing(self) -> str:
-        return reversal_reference(REVERSALS[self.kind], self.key)
+class NotWaiting(Exception):
+    """The purchase does not wait for a decision any more; nothing moved."""
 
 
 class PurchaseQuerySet(models.QuerySet["Purchase"]):
@@ -101,6 +45,10 @@ class PurchaseQuerySet(models.QuerySet["Purchase"]):
 
     def paid(self) -> "PurchaseQuerySet":
         return self.filter(state=Purchase.State.PAID)
+
+    def waiting(self) -> "PurchaseQuerySet":
+        """Money came that does not fit; staff credit it or send it back. The aim is none."""
+        return self.filter(state=Purchase.State.ODD)
 
     def letter_due(self) -> "PurchaseQuerySet":
         """Their banks have answered, and their buyers wait to hear of it."""
@@ -113,6 +61,7 @@ class Purchase(models.Model):
         PAID = "paid", _("Paid")
         EXPIRED = "expired", _("Expired")
         ODD = "odd", _("Needs a look")
+        RETURNED = "returned", _("Money returned")
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     # A closed account keeps its purchases, without a person.
@@ -128,6 +77,8 @@ class Purchase(models.Model):
     session_id = models.CharField(max_length=255, unique=True, null=True, blank=True)
     payment_intent = models.CharField(max_length=255, unique=True, null=True, blank=True)
     paid_cents = models.PositiveIntegerField(default=0)
+    # Of these, what refunds and disputes have taken back as Stripe said last.
+    returned_cents = models.PositiveIntegerField(default=0)
     credits_back = models.PositiveIntegerField(default=0)
     transfer = models.OneToOneField(Transfer, on_delete=models.PROTECT, null=True, blank=True)
     # How often the row was touched: who read Stripe before another's touch reads again.
@@ -148,7 +99,7 @@ class Purchase(models.Model):
         ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(state="paid", transfer__isnull=False, paid_cents__gt=0)
+                condition=Q(state="paid", transfer__isnull=False)
                 | (~Q(state="paid") & Q(transfer__isnull=True)),
                 name="purchase_paid_exactly_when_credited",
             ),
@@ -160,6 +111,10 @@ class Purchase(models.Model):
                 condition=Q(credits__gt=0) & Q(amount_cents__gt=0),
                 name="purchase_buys_something",
             ),
+        ]
+        permissions = [
+            ("refund_purchase", "Can send the money of a purchase back"),
+            ("refund_more", "Can send back more than support may"),
         ]
 
     def __str__(self) -> str:
@@ -185,9 +140,10 @@ class Purchase(models.Model):
         """No money will come of this checkout."""
         return bool(self._move([self.State.OPEN], self.State.EXPIRED))
 
-    def set_aside(self) -> bool:
+    def set_aside(self, payment: Payment) -> bool:
         """Money came that does not fit what we sold; a person looks. False if that was known."""
-        return bool(self._move([self.State.OPEN, self.State.EXPIRED], self.State.ODD))
+        came = {"payment_intent": payment.payment_intent, "paid_cents": payment.paid_cents}
+        return bool(self._move(PAYABLE, self.State.ODD, **came))
 
     def _move(self, sources: Sequence[str], to: str, **fields: Any) -> int:  # noqa: ANN401 - any columns
         unmoved = Purchase.objects.filter(pk=self.pk, state__in=sources)
@@ -198,23 +154,44 @@ class Purchase(models.Model):
         """The credits of a paid checkout, once, however many call at the same moment. False when
         another was first. An EXPIRED one that was paid after all is credited too.
         """
-        payable = Q(state__in=[self.State.OPEN, self.State.EXPIRED])
-        if not Purchase.objects.filter(payable, pk=self.pk).update(touches=F("touches") + 1):
+        if not self._touch(state__in=PAYABLE):
             return False
-        self.refresh_from_db()
         if self.user is None:
             raise ValueError("a purchase without a person is set aside, not credited")
-        transfer = self.user.wallet.buy(self.credits, payment.session_id)
         self._move(
-            [self.State.OPEN, self.State.EXPIRED],
+            PAYABLE,
             self.State.PAID,
-            transfer=transfer,
+            transfer=self.user.wallet.buy(self.credits, payment.session_id),
             session_id=payment.session_id,
             payment_intent=payment.payment_intent,
             paid_cents=payment.paid_cents,
         )
         self.refresh_from_db()
         return True
+
+    @transaction.atomic
+    def accept(self, *, actor: Any, reason: str) -> None:  # noqa: ANN401 - the user model stands above
+        """Staff find that the money is enough: what was set aside is credited after all. Raises
+        NotWaiting when it was decided already, or some of the money has gone back.
+        """
+        self._touch()
+        asked = self.refunds.standing().exists()
+        if self.state != self.State.ODD or self.returned_cents or asked or self.user is None:
+            raise NotWaiting
+        transfer = self.user.wallet.buy(self.credits, str(self.session_id))
+        self._move([self.State.ODD], self.State.PAID, transfer=transfer)
+        self._decided("purchase_accepted", actor, reason, {"credits": self.credits})
+        self.refresh_from_db()
+
+    def _touch(self, **only: Any) -> bool:  # noqa: ANN401 - any columns
+        """Lock the row and read it; False when it is not `only` so any more."""
+        is_so = Purchase.objects.filter(pk=self.pk, **only).update(touches=F("touches") + 1)
+        self.refresh_from_db()
+        return bool(is_so)
+
+    def _decided(self, act: str, actor: Any, reason: str, after: dict[str, Any]) -> None:  # noqa: ANN401 - see accept
+        about = ("purchase", self.public_id)
+        decide(actor, act, person=self.user, subject=about, reason=reason, after=after)
 
     # ── Money that goes back ────────────────────────────────────────────────────────────────────
 
@@ -227,7 +204,7 @@ class Purchase(models.Model):
 
     def credits_for(self, cents: int) -> int:
         """The credits that so much money back takes, rounded up: ⌈credits × cents ÷ paid⌉."""
-        return -(-self.credits * cents // self.paid_cents)
+        return -(-self.credits * cents // max(1, self.paid_cents))
 
     @transaction.atomic
     def settle(self, reversals: Sequence[Reversal], *, touches: int) -> list[Reversal] | None:
@@ -238,10 +215,15 @@ class Purchase(models.Model):
         the reading may be old: read again. Otherwise the reversals that stand although their
         credits were given back before, which a person must look at.
         """
-        unmoved = Purchase.objects.filter(pk=self.pk, state=self.State.PAID, touches=touches)
-        if not unmoved.update(touches=F("touches") + 1):
+        if not self._touch(state__in=SETTLED, touches=touches):
             return None
-        self.refresh_from_db()
+        back = min(self.paid_cents, sum(each.cents for each in reversals if each.stands))
+        Purchase.objects.filter(pk=self.pk).update(returned_cents=back)
+        if (
+            self.transfer_id is None
+        ):  # never credited: nothing to take, and no look once all is back
+            to = self.State.RETURNED if back == self.paid_cents else self.State.ODD
+            self._move([self.State.ODD, self.State.RETURNED], to)
         references = [word for each in reversals for word in (each.reference, each.undoing)]
         posted = Transfer.objects.in_bulk(references, field_name="reference")
         disputed = any(each.kind == Kind.DISPUTE and each.stands for each in reversals)
@@ -258,11 +240,11 @@ class Purchase(models.Model):
                 self._note(each, [Refund.State.ASKED], Refund.State.SENT)
         return [each for each in reversals if each.stands and each.undoing in posted]
 
-    def _take(self, kind: Kind, credits: int, key: str) -> int:
+    def _take(self, kind: Kind, credits: int, key: str, note: str = "") -> int:
         """As many of `credits` as are left. The row is locked by the caller's touch."""
-        credits = min(credits, self.credits - self.credits_back)
+        credits = min(credits, self.credits - self.credits_back) if self.transfer_id else 0
         if credits:
-            self.wallet.take_back(kind, credits, key)
+            self.wallet.take_back(kind, credits, key, note)
             self._add_back(credits)
         return credits
 
@@ -302,18 +284,25 @@ class Purchase(models.Model):
         return max(0, min(self.credits - self.credits_back, spendable - newer))
 
     def cents_for(self, credits: int) -> int:
-        """What so many unused credits are worth in money, rounded down to the cent."""
-        return self.paid_cents * credits // self.credits
+        """What so many unused credits are worth in money, rounded down to the cent, and never more
+        than is still with us.
+        """
+        return min(self.paid_cents * credits // self.credits, self.returnable_cents())
+
+    def returnable_cents(self) -> int:
+        """What was paid and has not gone back, nor been asked back."""
+        waiting = [each for each in self.refunds.all() if each.state == Refund.State.ASKED]
+        asked = sum(each.amount_cents for each in waiting)
+        return max(0, self.paid_cents - self.returned_cents - asked)
 
     @transaction.atomic
-    def open_refund(self, now: datetime) -> "Refund":
+    def open_refund(self, now: datetime) -> Refund:
         """Take the unused credits and write down the money owed for them; the standing Refund when
         there is one already. Raises NothingToRefund, or NotEnoughCredits when they were spent at
         the same moment.
         """
-        Purchase.objects.filter(pk=self.pk).update(touches=F("touches") + 1)
-        self.refresh_from_db()
-        standing = self.refunds.exclude(state=Refund.State.UNDONE).first()
+        self._touch()
+        standing = self.refunds.standing().of_owner().first()
         if standing:
             return standing
         credits = self.unused()
@@ -321,55 +310,60 @@ class Purchase(models.Model):
         if self.transfer is None or now > self.transfer.created_at + REFUND_WINDOW or not cents:
             raise NothingToRefund
         refund = self.refunds.create(credits=credits, amount_cents=cents)
-        self._take(Kind.REFUND, credits, refund.key)
-        # The transfer has locked the wallet: whoever spends now waits, whoever spent is seen.
-        wallet = Wallet.objects.get(pk=self.wallet.pk)
-        if wallet.available < wallet.owed:
-            raise NotEnoughCredits(wallet, credits)
+        self._take_unused(refund)
         return refund
 
     @transaction.atomic
-    def undo_refund(self, refund: "Refund") -> bool:
+    def open_refund_by_staff(
+        self,
+        cents: int,
+        *,
+        actor: Any,  # noqa: ANN401 - see accept
+        reason: str,
+        number: UUID,
+    ) -> Refund:
+        """Staff send `cents` back, also for credits that were used: of the unused ones it takes
+        those that so much money bought, and nobody owes any for it. Pressed twice (`number`), done
+        once. Raises NothingToRefund when so much is not with us, NotEnoughCredits as above.
+        """
+        self._touch()
+        done = Refund.objects.filter(public_id=number, purchase=self).first()
+        if done:
+            return done
+        if self.state not in (self.State.PAID, self.State.ODD) or cents > self.returnable_cents():
+            raise NothingToRefund
+        credits = self.credits_by_staff(cents)
+        refund = self.refunds.create(
+            public_id=number, credits=credits, amount_cents=cents, reason=reason.strip()
+        )
+        self._take_unused(refund)
+        self._decided("purchase_refunded", actor, reason, {"cents": cents, "credits": credits})
+        return refund
+
+    def credits_by_staff(self, cents: int) -> int:
+        """The credits that so much money back by staff takes: none that are used already."""
+        return min(self.credits_for(cents), self.unused())
+
+    def _take_unused(self, refund: Refund) -> None:
+        if not self._take(Kind.REFUND, refund.credits, refund.key, refund.reason):
+            return
+        # The transfer has locked the wallet: whoever spends now waits, whoever spent is seen.
+        wallet = Wallet.objects.get(pk=self.wallet.pk)
+        if wallet.available < wallet.owed:
+            raise NotEnoughCredits(wallet, refund.credits)
+
+    @transaction.atomic
+    def undo_refund(self, refund: Refund) -> bool:
         """Stripe will not send it: the credits return. False when it was not waiting any more."""
-        Purchase.objects.filter(pk=self.pk).update(touches=F("touches") + 1)
-        self.refresh_from_db()
+        self._touch()
         waiting = Refund.objects.filter(pk=refund.pk, state=Refund.State.ASKED)
         if not waiting.update(state=Refund.State.UNDONE):
             return False
-        self._give_back(Kind.REFUND, refund.credits, refund.key)
+        if refund.credits:
+            self._give_back(Kind.REFUND, refund.credits, refund.key)
         return True
 
 
-class Refund(models.Model):
-    """Money the owner asked back for credits not used; other refunds are known to Stripe alone."""
-
-    class State(models.TextChoices):
-        ASKED = "asked", _("Asked")
-        SENT = "sent", _("Sent")
-        UNDONE = "undone", _("Undone")
-
-    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    purchase = models.ForeignKey(Purchase, on_delete=models.PROTECT, related_name="refunds")
-    credits = models.PositiveIntegerField()
-    amount_cents = models.PositiveIntegerField()
-    state = models.CharField(max_length=8, choices=State.choices, default=State.ASKED)
-    refund_id = models.CharField(max_length=255, unique=True, null=True, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["purchase"], condition=~Q(state="undone"), name="one_standing_refund"
-            ),
-            models.CheckConstraint(
-                condition=Q(credits__gt=0) & Q(amount_cents__gt=0), name="refund_gives_something"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.amount_cents} cents for {self.credits} credits, {self.state}"
-
-    @property
-    def key(self) -> str:
-        """The end of its reference in the ledger, and its number at Stripe."""
-        return str(self.public_id)
+# In which of its states a checkout may still be credited, and in which money can go back.
+PAYABLE = (Purchase.State.OPEN, Purchase.State.EXPIRED)
+SETTLED = (Purchase.State.PAID, Purchase.State.ODD, Purchase.State.RETURNED)

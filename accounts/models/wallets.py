@@ -228,11 +228,11 @@ class Wallet(models.Model):
         """Credits that were paid for, once per checkout."""
         return _post(self, Kind.PURCHASE, amount, f"purchase:{session_id}")
 
-    def take_back(self, kind: Kind, amount: int, key: str) -> "Transfer":
+    def take_back(self, kind: Kind, amount: int, key: str, note: str = "") -> "Transfer":
         """The money of a purchase went back: its credits are owed, whether they are still here or
         not. `kind` is REFUND or DISPUTE, `key` names which.
         """
-        return _post(self, kind, amount, reversal_reference(kind, key))
+        return _post(self, kind, amount, reversal_reference(kind, key), note=note)
 
     def give_back(self, kind: Kind, amount: int, key: str) -> "Transfer":
         """Undo `take_back` of this kind and key: the refund failed, or the dispute was won."""
@@ -282,6 +282,7 @@ class Transfer(models.Model):
                 name="adjustment_says_why",
             ),
         ]
+        permissions = [("give_more", "Can give more credits than support may")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.amount} ({self.reference})"

@@ -59,6 +59,11 @@ class Offer:
             "is_open": self.is_open,
             "state": self.refund.state if self.refund else "",
             "href": reverse("credits_refund", args=[purchase.public_id]),
+            "by_staff": [
+                {"money": money.amount(each.amount_cents, purchase.currency), "why": each.reason}
+                for each in purchase.refunds.all()
+                if each.reason and each.state != Refund.State.UNDONE
+            ],
         }
 
 
@@ -71,7 +76,8 @@ def recent(user: User, now: datetime) -> Iterator[Offer]:
     for purchase in (
         bought.select_related("transfer").prefetch_related("refunds").order_by("-transfer")
     ):
-        standing = [each for each in purchase.refunds.all() if each.state != Refund.State.UNDONE]
+        own = [each for each in purchase.refunds.all() if not each.reason]
+        standing = [each for each in own if each.state != Refund.State.UNDONE]
         unused = purchase.unused_beside(newer, user.wallet.spendable)
         yield Offer(purchase, unused, standing[0] if standing else None)
         newer += purchase.credits - purchase.credits_back
@@ -126,7 +132,7 @@ def own_offer(user: User, public_id: UUID) -> Offer:
     own = Purchase.objects.paid().filter(user=user).select_related("transfer")
     purchase = get_object_or_404(own, public_id=public_id)
     user.wallet.refresh_from_db()
-    standing = purchase.refunds.exclude(state=Refund.State.UNDONE).first()
+    standing = purchase.refunds.standing().of_owner().first()
     is_young = (
         purchase.transfer is not None
         and timezone.now() <= purchase.transfer.created_at + REFUND_WINDOW

@@ -19,6 +19,19 @@ SMALLEST_TOTAL_ELSEWHERE = 50
 Happening = tuple[str, Record, Record | None]  # the event's type, the record after and before
 
 
+def completed(session: Record, total: int, off: int, address: str) -> Record:
+    """What a session gains when the person has done their part."""
+    is_taxed = session["automatic_tax"]["enabled"]
+    return {
+        "status": "complete",
+        "url": None,
+        "amount_total": total,
+        "total_details": {**session["total_details"], "amount_discount": off},
+        "customer_details": shapes.customer(address),
+        "automatic_tax": {**session["automatic_tax"], "status": "complete" if is_taxed else None},
+    }
+
+
 class Till:
     def __init__(self, books: Books) -> None:
         self._books = books
@@ -82,7 +95,7 @@ class Till:
     def due(self, session: Record) -> tuple[int, int]:
         """What is to pay and what a promotion code takes off, in the currency's smallest unit."""
         off = int(self._books.switch("discount")) if session["allow_promotion_codes"] else 0
-        off = min(off, session["amount_subtotal"] - 1)
+        off = min(off, session["amount_subtotal"])
         return session["amount_subtotal"] - off, off
 
     def pay(self, number: str, how: str, address: str, base_url: str) -> Record:
@@ -91,6 +104,8 @@ class Till:
             session = self._open_session(number, "Only an open Checkout Session can be paid.")
             total, off = self.due(session)
             now = self._books.now()
+            if not total:
+                return self._given(session, off, address)
             earlier = self._books.find(session["payment_intent"] or "")
             intent = {**(earlier or payments.payment_intent(session, total, now)), "amount": total}
             session = {**session, "payment_intent": intent["id"]}
@@ -102,17 +117,7 @@ class Till:
             intent |= {"payment_method": shapes.new_id("pm_"), "last_payment_error": None}
             charge = payments.charge(intent, method, address, base_url, now)
             intent |= {"status": "processing", "latest_charge": charge["id"]}
-            session |= {
-                "status": "complete",
-                "url": None,
-                "amount_total": total,
-                "total_details": {**session["total_details"], "amount_discount": off},
-                "customer_details": shapes.customer(address),
-                "automatic_tax": {
-                    **session["automatic_tax"],
-                    "status": "complete" if session["automatic_tax"]["enabled"] else None,
-                },
-            }
+            session |= completed(session, total, off, address)
             if how == "bank":
                 events: tuple[Happening, ...] = (("checkout.session.completed", session, None),)
                 self._write("bank payment started", session, intent, charge, events=events)
@@ -121,6 +126,16 @@ class Till:
                     session, intent, charge, base_url, "checkout.session.completed"
                 )
             return session
+
+    def _given(self, session: Record, off: int, address: str) -> Record:
+        """Nothing is left to pay: no payment stands behind the session.
+        docs.stripe.com/payments/checkout/no-cost-orders
+        """
+        free = {"payment_status": "no_payment_required", "payment_intent": None}
+        session = {**session, **completed(session, 0, off, address), **free}
+        events = (("checkout.session.completed", session, None),)
+        self._write("free order", session, events=events)
+        return session
 
     def _paid(
         self, session: Record, intent: Record, charge: Record, base_url: str, told_as: str

@@ -20,7 +20,7 @@ from stripe.params import RefundCreateParams
 from stripe.params.checkout import SessionCreateParams
 
 from accounts import auditing, billing, reconciling, refunding, tasks
-from accounts.models import Kind, Purchase, Refund, Transfer
+from accounts.models import Kind, NothingToRefund, Purchase, Refund, Transfer
 from tests.standin_stripe import line
 from tests.till import ADDRESS, PAID, pockets, tell
 
@@ -228,6 +228,27 @@ def test_a_discount_that_was_allowed_is_credited_and_remembered(till, ada, pack,
     till.shop.switch(discount=100)
     purchase = till.buy(ada, pack)
     assert (purchase.amount_cents, purchase.paid_cents, pockets(ada)) == (900, 800, (70, 0, 0))
+
+
+def test_a_code_that_leaves_nothing_to_pay_brings_the_credits_and_no_money_back(
+    till, client, ada, pack, settings
+):
+    settings.STRIPE_PROMOTION_CODES = True
+    till.shop.switch(discount=pack.price_cents)
+    purchase = till.pay(ada, pack)
+    assert till.bring(client, 1) == [200]
+    purchase.refresh_from_db()
+    assert (purchase.state, purchase.paid_cents, purchase.payment_intent) == ("paid", 0, None)
+    assert (pockets(ada), auditing.findings()) == ((70, 0, 0), [])
+    assert reconciling.reconcile(timezone.now()) == []
+    with pytest.raises(NothingToRefund):
+        purchase.open_refund(timezone.now())
+
+
+def test_two_free_checkouts_do_not_collide(till, ada, ben, pack, settings):
+    settings.STRIPE_PROMOTION_CODES = True
+    till.shop.switch(discount=pack.price_cents)
+    assert {till.buy(person, pack).paid_cents for person in (ada, ben)} == {0}
 
 
 def test_forged_old_and_meaningless_calls_change_nothing(till, client, ada, pack):

@@ -10,6 +10,7 @@ from django.core import mail
 
 from accounts import notices, tasks
 from accounts.models import Purchase
+from accounts.models.payments import Payment
 from tests.till import pockets
 
 pytestmark = pytest.mark.django_db
@@ -53,7 +54,7 @@ def test_a_bank_that_does_not_pay_is_told_with_no_charge(till, client, ada, slow
 
 
 def test_a_payment_that_does_not_fit_says_that_staff_look(slow):
-    assert slow.set_aside()
+    assert slow.set_aside(Payment("cs_odd", "pi_odd", 900))
     assert notices.send_due() == 1
     assert mail.outbox[0].subject == "We are looking at your payment"
 
