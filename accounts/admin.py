@@ -175,9 +175,17 @@ class TransferAdmin(ReadOnlyAdmin):
 class CreditPackAdmin(admin.ModelAdmin):
     """A pack is changed while nobody has bought it; afterwards it is retired and a new one made."""
 
-    list_display = ("name", "credits", "price_cents", "currency", "active", "position")
+    list_display = ("name", "credits", "price", "each", "active", "position")
     list_per_page = PER_PAGE
     show_full_result_count = False
+
+    @admin.display(description=_("Price"), ordering="price_cents")
+    def price(self, pack: CreditPack) -> str:
+        return money.amount(pack.price_cents, pack.currency)
+
+    @admin.display(description=_("A credit"))
+    def each(self, pack: CreditPack) -> str:
+        return money.for_each(pack.price_cents, pack.currency, pack.credits)
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: CreditPack | None = None

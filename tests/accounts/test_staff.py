@@ -115,6 +115,9 @@ def test_pressed_twice_it_gives_once(supports, ada):
         assert supports.post(address(ada), form).status_code == 302
     ada.wallet.refresh_from_db()
     assert (len(given_to(ada)), ada.wallet.available) == (1, 15)
+    assert [(row.act, row.after) for row in ada.decisions.all()] == [
+        ("credits_given", {"credits": 5})
+    ]
 
 
 def test_the_same_form_cannot_give_something_else_afterwards(supports, ada, ben):
