@@ -12,10 +12,22 @@ from django import forms
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
+from django.utils.formats import date_format
+from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from accounts import money
-from accounts.models import Consent, CreditPack, Purchase, Quota, Refund, Transfer, User, Wallet
+from accounts.models import (
+    Consent,
+    CreditPack,
+    Decision,
+    Purchase,
+    Quota,
+    Refund,
+    Transfer,
+    User,
+    Wallet,
+)
 
 # The site's own way in, with its codes and limits, is the only one.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -210,12 +222,42 @@ class PurchaseAdmin(ReadOnlyAdmin):
         "returned",
         "public_id",
     )
+    fields = (
+        "user",
+        "pack",
+        "credits",
+        "price",
+        "state",
+        "paid",
+        "returned",
+        "credits_back",
+        "transfer",
+        "public_id",
+        "session_id",
+        "payment_intent",
+        "created_at",
+        "decisions",
+    )
     list_filter = ("state",)
     list_select_related = ("user",)
     search_fields = ("=public_id", "=session_id", "=payment_intent", "user__email")
 
     def get_ordering(self, request: HttpRequest) -> tuple[models.Case, str]:
         return models.Case(models.When(state=Purchase.State.ODD, then=0), default=1), "-pk"
+
+    @admin.display(description=_("Price"))
+    def price(self, purchase: Purchase) -> str:
+        return money.amount(purchase.amount_cents, purchase.currency)
+
+    @admin.display(description=_("Decisions"))
+    def decisions(self, purchase: Purchase) -> str:
+        """What staff did about it, oldest first."""
+        rows = Decision.objects.about("purchase", purchase.public_id).select_related("actor")
+        return format_html_join(
+            "",
+            "<div>{}, {}: {}</div>",
+            ((date_format(row.created_at), row.actor or "–", row.reason) for row in rows),
+        )
 
     @admin.display(description=_("Paid"), ordering="paid_cents")
     def paid(self, purchase: Purchase) -> str:

@@ -291,6 +291,12 @@ def test_a_closed_account_is_not_credited(supports, odd):
     assert state_of(odd) == State.ODD
 
 
+def test_the_purchase_shows_who_decided_what_and_why(supports, odd):
+    supports.post(accept_page(odd), {"reason": REASON})
+    page = supports.get(f"/admin/accounts/purchase/{odd.pk}/change/").text
+    assert re.search(rf"<div>[^<]*, support@example.org: {REASON}</div>", page)
+
+
 def test_the_purchase_shows_what_can_be_done_about_it(supports, odd, till, pack, ben):
     page = supports.get(f"/admin/accounts/purchase/{odd.pk}/change/").text
     assert (refund_page(odd) in page, accept_page(odd) in page) == (True, True)
