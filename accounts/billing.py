@@ -66,13 +66,7 @@ def start_checkout(user: User, pack: CreditPack) -> str:
     """
     if not pack.active:
         raise NotForSale
-    purchase = Purchase.objects.create(
-        user=user,
-        pack=pack,
-        credits=pack.credits,
-        amount_cents=pack.price_cents,
-        currency=pack.currency,
-    )
+    purchase = Purchase.objects.begin(user, pack)
     with asking():
         session = client().v1.checkout.sessions.create(
             checkout_parameters(purchase, user.email),

@@ -72,13 +72,7 @@ def create_pack(**fields) -> CreditPack:
 def create_purchase(user: User, pack: CreditPack | None = None) -> Purchase:
     """Paid and credited, without asking Stripe."""
     pack = pack or create_pack()
-    purchase = Purchase.objects.create(
-        user=user,
-        pack=pack,
-        credits=pack.credits,
-        amount_cents=pack.price_cents,
-        currency=pack.currency,
-    )
+    purchase = Purchase.objects.begin(user, pack)
     number = next(numbers)
     assert purchase.credit(Payment(f"cs_test_{number}", f"pi_{number}", pack.price_cents))
     return purchase

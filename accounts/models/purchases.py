@@ -40,6 +40,16 @@ class NotWaiting(Exception):
 
 
 class PurchaseQuerySet(models.QuerySet["Purchase"]):
+    def begin(self, user: Any, pack: CreditPack) -> "Purchase":  # noqa: ANN401 - the user model stands above
+        """A checkout to be, with the pack as it is now: what staff change later changes it not."""
+        return self.create(
+            user=user,
+            pack=pack,
+            credits=pack.credits,
+            amount_cents=pack.price_cents,
+            currency=pack.currency,
+        )
+
     def open(self) -> "PurchaseQuerySet":
         return self.filter(state=Purchase.State.OPEN)
 
