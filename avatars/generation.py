@@ -37,6 +37,7 @@ staff = logging.getLogger("likeness.staff")
 # The face-photo text people agree to; a new wording is a new version and is asked for again.
 FACE_CONSENT_VERSION = "2026-11"
 SWEEP_LIMIT = 200
+DAY = timedelta(days=1)
 POISON_TRIES = 5
 
 
@@ -166,12 +167,12 @@ def hold_and_join(
     cost = wish.quality.cost
     hold = user.wallet.hold(cost, str(number))
     # Counted only now: the hold's UPDATE has locked the wallet, so two tabs cannot both pass.
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = day_began(now)
     share = AvatarRequest.objects.share(user.pk, midnight)
     if share.open >= quota.max_open:
         raise TooManyOpen(quota.max_open)
     if share.today >= quota.max_per_day:
-        raise TooManyToday(quota.max_per_day, midnight + timedelta(days=1))
+        raise TooManyToday(quota.max_per_day, midnight + DAY)
     turn = AvatarRequest.objects.turn_after(share.turn)
     shown_wait = wait_behind(turn, drawing, now) + drawing
     if shown_wait > WAIT_LIMIT.total_seconds():
@@ -197,6 +198,11 @@ def hold_and_join(
         queued_at=now,
         created_at=now,
     )
+
+
+def day_began(now: datetime) -> datetime:
+    """Since when the daily limit counts: midnight UTC, the same moment for everybody."""
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def expected_seconds(style: str, quality: str, now: datetime) -> float:

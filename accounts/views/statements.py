@@ -1,6 +1,6 @@
 """The whole ledger of one person to keep: a sheet for a spreadsheet, and a month to print.
 
-Knows wallets and the history.
+Knows wallets, the history, and `billing` for the mode.
 """
 
 import csv
@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from accounts import money
+from accounts import billing, money
 from accounts.models import Kind, Transfer, Wallet
 from accounts.views.guards import PersonRequest, signed_in
 from accounts.views.history import CHANGE, held_change, movements, note, signed
@@ -110,6 +110,7 @@ def page(request: PersonRequest) -> HttpResponse:
         "rows": rows,
         "closing": balance,
         "made_at": timezone.now(),
+        "is_test": not billing.is_live(),
         "earlier": month_address(before),
         "later": month_address(following) if following <= today else "",
     }

@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from accounts.models import Kind, Pocket, Transfer, User
+from accounts.models import CreditPack, Kind, Pocket, Transfer, User
 from avatars import generation, words
 from avatars.models import Avatar, AvatarRequest, State
 from avatars.models.avatar_requests import ENDED, UNDER_WAY
@@ -36,12 +36,16 @@ from avatars.views.photos import link_to, thumb_size
 
 def tray_state(user: User) -> dict[str, Any]:
     """How many avatars of this person are in the making, and a digest that changes whenever one
-    of them moves. One query.
+    of them moves; `only` is the number of the one, when there is just one. One query.
     """
-    moving = sorted(
-        AvatarRequest.objects.filter(user=user, resolution=None).values_list("pk", "state")
-    )
-    return {"count": len(moving), "revision": digest(moving), "idle": not moving}
+    open_ones = AvatarRequest.objects.filter(user=user, resolution=None)
+    moving = sorted(open_ones.values_list("pk", "state", "public_id"))
+    return {
+        "count": len(moving),
+        "revision": digest(moving),
+        "idle": not moving,
+        "only": moving[0][2] if len(moving) == 1 else None,
+    }
 
 
 def digest(shown: object) -> str:
@@ -274,6 +278,7 @@ def ending(avatar_request: AvatarRequest, user: User) -> dict[str, Any]:
             "charged": words.credits_charged(avatar_request.cost, balance),
             "balance": balance,
             "is_low": balance < LOW_BALANCE,
+            "cheapest": cheapest_pack() if balance < LOW_BALANCE else None,
         }
     step = words.next_step(avatar_request.reason)
     again = f"?from={avatar_request.public_id}" if step.again else ""
@@ -282,6 +287,10 @@ def ending(avatar_request: AvatarRequest, user: User) -> dict[str, Any]:
         "returned": words.credits_back(avatar_request.cost, balance),
         "next_step": {"label": step.label, "href": reverse(step.address) + again},
     }
+
+
+def cheapest_pack() -> CreditPack | None:
+    return CreditPack.objects.filter(active=True).order_by("price_cents").first()
 
 
 # ── Receipt ─────────────────────────────────────────────────────────────────────────────────────

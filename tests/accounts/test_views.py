@@ -121,7 +121,7 @@ def test_the_limits_come_from_the_quota(adas, ada):
     with time_machine.travel("2026-12-31 23:00:00Z", tick=False):
         adas.force_login(ada)
         text = adas.get("/credits/").text
-    for expected in (">7<", ">55<", "5, next on 1 January"):
+    for expected in (">7<", ">0 of 55 today, anew at 00:00<", "5, next on 1 January"):
         assert expected in text
 
 
@@ -246,7 +246,8 @@ def test_a_history_of_any_length_costs_the_same(adas, ada, movements, django_ass
     for price in range(3):
         purchase = factories.create_purchase(ada, factories.create_pack(price_cents=900 + price))
         factories.create_request_in(State.FAILED, ada)
-    # session, person, packs, events, ends of holds, requests, tray
+    # session, person, events, ends of holds, packs and payments that wait, requests and how many
+    # of them today, tray
     with django_assert_num_queries(7):
         response = adas.get("/credits/")
     assert f"/credits/receipt/{purchase.public_id}/" in response.text

@@ -269,10 +269,13 @@ def test_low_balance_is_said_on_the_result_only(client, ben):
     factories.create_avatar(ben, mine)
     factories.give(ben, 2)
     client.force_login(ben)
+    assert "2 credits left.</p>" in text(page_of(client, mine))
+    for cents, active in ((900, True), (400, True), (100, False)):
+        factories.create_pack(price_cents=cents, active=active)
     page = text(page_of(client, mine))
-    assert '2 credits left. <a href="/credits/">Get credits</a>' in page
+    assert '<p class="u-small">2 credits left. <a href="/credits/">Packs start at $4.</a>' in page
     factories.give(ben, 1)
-    assert "Get credits" not in text(page_of(client, mine))
+    assert "Packs start at" not in text(page_of(client, mine))
 
 
 @pytest.mark.parametrize("reason", list(Reason))
