@@ -130,3 +130,16 @@ def test_a_button_for_social_sign_in_appears_with_its_keys(tmp_path):
     status, policy = (shown.stdout.splitlines() or [shown.stderr, ""])[:2]
     assert status == "200 True True"
     assert "https://accounts.google.com https://github.com" in policy
+
+
+def test_a_deployment_opens_no_stand_in_of_stripe(tmp_path):
+    refused = subprocess.run(
+        [sys.executable, "manage.py", "standin", "stripe", "--port", "10"],
+        env={"PATH": os.environ["PATH"], "LOCAL_DIR": str(tmp_path), **DEPLOYMENT},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode != 0
+    assert "The settings name the real stripe" in refused.stderr.splitlines()[-1]

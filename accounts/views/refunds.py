@@ -57,6 +57,7 @@ class Offer:
             "money": money.amount(shown, purchase.currency),
             "cents": self.cents,
             "is_open": self.is_open,
+            "is_over": not is_young(purchase),
             "state": self.refund.state if self.refund else "",
             "href": reverse("credits_refund", args=[purchase.public_id]),
             "by_staff": [
@@ -133,11 +134,13 @@ def own_offer(user: User, public_id: UUID) -> Offer:
     purchase = get_object_or_404(own, public_id=public_id)
     user.wallet.refresh_from_db()
     standing = purchase.refunds.standing().of_owner().first()
-    is_young = (
-        purchase.transfer is not None
-        and timezone.now() <= purchase.transfer.created_at + REFUND_WINDOW
-    )
-    return Offer(purchase, purchase.unused() if is_young else 0, standing)
+    return Offer(purchase, purchase.unused() if is_young(purchase) else 0, standing)
+
+
+def is_young(purchase: Purchase) -> bool:
+    """Its credits can still go back to money."""
+    bought = purchase.transfer
+    return bought is not None and timezone.now() <= bought.created_at + REFUND_WINDOW
 
 
 def page(request: PersonRequest, offer: Offer, refused: str = "") -> HttpResponse:
