@@ -50,6 +50,9 @@ STAFF = {
     "admin": "/admin/",
     "admin--users": "/admin/accounts/user/",
     "admin--requests": "/admin/avatars/avatarrequest/",
+    "admin--packs": "/admin/accounts/creditpack/",
+    "admin--purchases": "/admin/accounts/purchase/",
+    "admin--refunds": "/admin/accounts/refund/",
     "admin--transfers": "/admin/accounts/transfer/",
     "admin--photos": "/admin/avatars/facephoto/",
 }
