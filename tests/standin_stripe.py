@@ -78,8 +78,32 @@ class Site:
         return [json.loads(body)["type"] for body, _ in list(self.heard)]
 
 
-class Shop:
-    """The stand-in being served, with a client; `site` hears its events when `listening`."""
+class Counter:
+    """A stand-in seen from outside: the official client, the pay page, the control routes."""
+
+    def __init__(self, url: str):
+        self.url = url
+        client = stripe.StripeClient(KEY, base_addresses={"api": url}, max_network_retries=0)
+        self.api = client.v1
+        self.sessions = client.v1.checkout.sessions
+
+    def press(self, session, how, **form):
+        """One button of the session's pay page."""
+        return send("POST", f"{self.url}/c/pay/{session.id}", {"how": how, **form})
+
+    def control(self, path, **form):
+        return json.loads(send("POST", f"{self.url}/__standin__/{path}", form)[2])
+
+    def switch(self, **switches):
+        answer = self.control("switches", **switches)
+        assert "error" not in answer, answer
+
+    def log(self, since=0):
+        return json.loads(send("GET", f"{self.url}/__standin__/log?since={since}")[2])
+
+
+class Shop(Counter):
+    """The stand-in being served here; `site` hears its events when `listening`."""
 
     def __init__(self, directory: Path, *, listening: bool = False, **switches: str | float):
         self.site = Site()
@@ -95,10 +119,7 @@ class Shop:
             **self._switches,
         )
         self._server = serve(self.app)
-        self.url = self._server.url
-        client = stripe.StripeClient(KEY, base_addresses={"api": self.url}, max_network_retries=0)
-        self.api = client.v1
-        self.sessions = client.v1.checkout.sessions
+        super().__init__(self._server.url)
 
     def close(self):
         self._server.close()
@@ -115,10 +136,6 @@ class Shop:
     def create(self, **change):
         return self.sessions.create({**PURCHASE, **change})
 
-    def press(self, session, how, **form):
-        """One button of the session's pay page."""
-        return send("POST", f"{self.url}/c/pay/{session.id}", {"how": how, **form})
-
     def paid(self, **change):
         """A paid session, its payment intent and its charge."""
         session = self.create(**change)
@@ -126,13 +143,3 @@ class Shop:
         session = self.sessions.retrieve(session.id)
         intent = self.api.payment_intents.retrieve(session.payment_intent)
         return session, intent, self.api.charges.retrieve(intent.latest_charge)
-
-    def control(self, path, **form):
-        return json.loads(send("POST", f"{self.url}/__standin__/{path}", form)[2])
-
-    def switch(self, **switches):
-        answer = self.control("switches", **switches)
-        assert "error" not in answer, answer
-
-    def log(self, since=0):
-        return json.loads(send("GET", f"{self.url}/__standin__/log?since={since}")[2])

@@ -41,6 +41,7 @@ from avatars.models.attempts import SLOT_LIMIT, Breaker  # noqa: E402
 from avatars.models.avatar_requests import LEASES, UNDER_WAY  # noqa: E402
 from config.standins.books import ENDED, Books  # noqa: E402
 from tests import factories  # noqa: E402
+from tests.faults import cashier  # noqa: E402
 from tests.faults.marks import mark_of  # noqa: E402
 
 # Whoever dies with a claim delays the ending by its lease; we allow two such deaths.
@@ -252,6 +253,7 @@ VERBS = {
     for verb in (
         *(person, submit, ring, sweep, hurry, end_doubts, forget_heartbeat, throw_away, erase),
         *(request, count, doomed_files, verdict),
+        *(cashier.buyer, cashier.wallet, cashier.look_at_open, cashier.reconcile),
     )
 }
 

@@ -2,4 +2,5 @@
 
 import os
 
-collect_ignore = [] if os.environ.get("TEST_DATABASE") == "postgres" else ["test_processes.py"]
+PLANTS = ["test_processes.py", "test_till_processes.py"]
+collect_ignore = [] if os.environ.get("TEST_DATABASE") == "postgres" else PLANTS

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import stripe
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
@@ -110,4 +111,6 @@ def watched_doors(monkeypatch: pytest.MonkeyPatch) -> Crossings:
         monkeypatch.setattr(storage, name, watched.around(f"a {name}", getattr(storage, name)))
     for client, name in ((face_gen, "a call to the provider"), (download, "a download")):
         monkeypatch.setattr(client, "exchange", watched.around(name, client.exchange))
+    asks = stripe.RequestsClient.request
+    monkeypatch.setattr(stripe.RequestsClient, "request", watched.around("a call to Stripe", asks))
     return watched

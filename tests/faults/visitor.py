@@ -64,15 +64,23 @@ class Visitor:
     def _call(
         self, method: str, path: str, body: str | None = None, csrf: str = ""
     ) -> tuple[int, http.client.HTTPMessage, str]:
-        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
-        headers = {"Cookie": f"sessionid={self.session}; csrftoken={csrf}", "Connection": "close"}
-        if body is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-        try:
-            line.request(method, path, body, headers)
-            answer = line.getresponse()
-            return answer.status, answer.headers, answer.read().decode()
-        except (OSError, http.client.HTTPException) as error:
-            raise NoAnswer(type(error).__name__) from error
-        finally:
-            line.close()
+        cookie = f"sessionid={self.session}; csrftoken={csrf}"
+        return call(self.port, method, path, body, cookie)
+
+
+def call(
+    port: int, method: str, path: str, body: str | None, cookie: str
+) -> tuple[int, http.client.HTTPMessage, str]:
+    """One request of a browser with that cookie. Raises NoAnswer."""
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+    headers = {"Cookie": cookie, "Connection": "close"}
+    if body is not None:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    try:
+        line.request(method, path, body, headers)
+        answer = line.getresponse()
+        return answer.status, answer.headers, answer.read().decode()
+    except (OSError, http.client.HTTPException) as error:
+        raise NoAnswer(type(error).__name__) from error
+    finally:
+        line.close()
