@@ -48,7 +48,8 @@ def send_once(refund: Refund) -> Refund:
 def send_refund(refund: Refund) -> None:
     """Ask Stripe for the money of an ASKED refund, once for ever: its number is the idempotency
     key, and since Stripe keeps keys for a day only, what stands there already is read first.
-    Raises Unavailable, or Refused: by its answer to the request, the credits are back.
+    Raises Unavailable, or Refused: by its answer to the request, the credits are back, or
+    belong to the dispute or refund that came first.
     """
     purchase = refund.purchase
     payment = purchase.payment_intent or ""
@@ -63,6 +64,7 @@ def send_refund(refund: Refund) -> None:
             )
     except billing.Refused:
         purchase.undo_refund(refund)
+        billing.claw_back(payment)  # what Stripe refused it for takes those credits now
         raise
     billing.claw_back(payment)
 

@@ -133,9 +133,10 @@ class Purchase(models.Model):
     # ── Paid or not ─────────────────────────────────────────────────────────────────────────────
 
     def attach(self, session_id: str) -> None:
-        """Note which checkout is ours; the first one named stays."""
-        if Purchase.objects.filter(pk=self.pk, session_id=None).update(session_id=session_id):
-            self.session_id = session_id
+        """Note which checkout is ours; the first one named stays, also when another was faster."""
+        if self.session_id is None:
+            Purchase.objects.filter(pk=self.pk, session_id=None).update(session_id=session_id)
+            self.refresh_from_db(fields=["session_id"])
 
     def promise_letter(self) -> None:
         """Also when the bank answers at this very moment: then the letter goes at once."""

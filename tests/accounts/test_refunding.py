@@ -283,6 +283,7 @@ def test_a_refund_stripe_refuses_gives_the_credits_back_and_may_be_asked_again(
     refund = purchase.open_refund(timezone.now())  # the dispute is not known here yet
     with pytest.raises(billing.Refused):
         refunding.ask_refund(purchase, timezone.now())
+    assert (pockets(eve), back(purchase)) == ((60, 0, 60), 60)  # they are the dispute's
     tasks.look_at_open()  # nothing is left to send
     refund.refresh_from_db()
     assert (refund.state, refund.refund_id) == (State.UNDONE, None)
