@@ -150,30 +150,51 @@ def play(
     `legal` was seen.
     """
 
+    traces = set()
+
     def begin() -> Sequence[Act]:
         scene.began = timezone.now()
         return set_up()
 
-    endings, traces = set(), set()
-    for run in every_order(scene.stage, begin, turns=TURNS, most=MOST[connection.vendor]):
-        scene.orders += 1
+    def judge() -> None:
+        if (trace := what_is_left(scene)) not in traces:
+            traces.add(trace)
+            books_add_up()
+            all_comes_to_an_end()
+        clear()
+
+    scene.orders += play_on(scene.stage, begin, outcome, legal, judge)
+    books_add_up()  # of all orders: no row is ever taken away
+
+
+def play_on(
+    stage: Stage,
+    set_up: Callable[[], Sequence[Act]],
+    outcome: Callable[..., object],
+    legal: set[object],
+    judge: Callable[[], None],
+    most: int = 0,
+) -> int:
+    """The same on any stage, with a `judge` of what each order has left, and at `most` so many per
+    commit. Returns how many there were.
+    """
+    endings, orders = set(), 0
+    most = LONG or most or MOST[connection.vendor]
+    for run in every_order(stage, set_up, turns=TURNS, most=most):
+        orders += 1
         try:
             for result in run.results:
                 if isinstance(result, BaseException):
                     raise AssertionError("somebody tripped") from result
             endings.add(ending := outcome(*run.results))
             assert ending in legal, f"not legal: {ending}"
-            if (trace := what_is_left(scene)) not in traces:
-                traces.add(trace)
-                books_add_up()
-                all_comes_to_an_end()
-            clear()
+            judge()
         except AssertionError as error:
             error.add_note(f"the order of steps was\n{run.told()}")
             raise
-    books_add_up()  # of all orders: no row is ever taken away
     assert endings == legal, f"never seen: {legal - endings}"
-    assert not scene.stage.loose_guards, "\n".join({*scene.stage.loose_guards})
+    assert not stage.loose_guards, "\n".join({*stage.loose_guards})
+    return orders
 
 
 def what_is_left(scene: Scene) -> str:
