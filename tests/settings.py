@@ -9,7 +9,7 @@ from pathlib import Path
 
 KEPT = {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "TEST_DATABASE", "TEST_DATABASE_URL", "CI"}
 # The long runs of tests/faults: how much of everything.
-KEPT |= {"BANK_MINUTES", "CRASHES", "FUZZ", "HISTORIES", "INTERLEAVINGS"}
+KEPT |= {"BANK_MINUTES", "CRASHES", "FUZZ", "HISTORIES", "INTERLEAVINGS", "ROUNDS"}
 for name in list(os.environ):
     if name not in KEPT and not name.startswith(("PYTEST", "UV_", "COV")):
         del os.environ[name]
