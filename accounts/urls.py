@@ -5,7 +5,7 @@ Knows the views and the webhook.
 
 from django.urls import path
 
-from accounts import staff, webhooks
+from accounts import staff, staff_people, webhooks
 from accounts.views import buying, credits, looks, refunds, statements
 
 urlpatterns = [
@@ -20,5 +20,14 @@ urlpatterns = [
     path("credits/statement.csv", statements.sheet, name="credits_sheet"),
     path("settings/appearance/", looks.appearance, name="appearance"),
     path("admin/people/<int:pk>/credits/", staff.give_credits, name="give_credits"),
+    *(
+        path(
+            f"admin/people/<int:pk>/{act}/",
+            staff_people.act_on_person,
+            {"name": act},
+            name=f"person_{act}",
+        )
+        for act in staff_people.ACTS
+    ),
     path("webhooks/stripe/", webhooks.stripe_events, name="stripe_events"),
 ]

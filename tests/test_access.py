@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
+from accounts import staff_people
 from avatars.models import State
 from tests import factories
 
@@ -75,6 +76,17 @@ ROWS = {
     "face_delete": ADAS,
     "face_keep": ADAS,
     "give_credits": STAFF,
+    "person_suspend": STAFF,
+    "person_lift": STAFF,
+    "person_devices": STAFF,
+    "person_limits": STAFF,
+    "person_roles": STAFF,
+    "dashboard": STAFF,
+    "provider": STAFF,
+    "provider_pause": STAFF,
+    "provider_resume": STAFF,
+    "provider_look": STAFF,
+    "provider_fail": STAFF,
     "media_signed": TOKEN,
     "face_link": TOKEN,
     "doorbell": TOKEN,
@@ -112,6 +124,9 @@ def address(name: str, adas: dict[str, object], ada) -> str:
         return reverse(name, args=[row.public_id, *extra])
     arguments = {
         "give_credits": [ada.pk],
+        **{f"person_{act}": [ada.pk] for act in staff_people.ACTS},
+        "provider_look": [adas["job"].public_id],
+        "provider_fail": [adas["job"].public_id],
         "media_signed": ["photos/x.jpg"],
         "credits_buy": [factories.create_pack(active=False).pk],
     }
@@ -173,11 +188,13 @@ def admin_addresses() -> list[str]:
         ("accounts", "creditpack"),
         ("accounts", "purchase"),
         ("accounts", "refund"),
+        ("accounts", "decision"),
         ("avatars", "avatarrequest"),
         ("avatars", "facephoto"),
         ("avatars", "avatar"),
     ):
         names.append(f"admin:{app}_{model}_changelist")
+    names.append("admin:decisions_sheet")
     return names
 
 
@@ -187,3 +204,5 @@ def test_the_admin_is_closed_to_everybody_else(name, client, ben):
     assert client.get(path).status_code in (302, 403, 404)
     client.force_login(ben)
     assert client.get(path, follow=True).status_code in (403, 404)
+    client.force_login(factories.create_user(is_staff=True))
+    assert client.get(path).status_code == 403
