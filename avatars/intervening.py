@@ -29,12 +29,14 @@ def pause(minutes: int, *, actor: User, reason: str, now: datetime) -> bool:
     until = now + timedelta(minutes=minutes)
     with transaction.atomic():
         breaker.stop(until)
-        changes = {
-            "before": {"until": told(breaker.stopped_until)},
-            "after": {"until": told(until)},
-        }
-        subject = (SUBJECT, Service.FACE_GEN.value)
-        decide(actor, "drawing_paused", subject=subject, reason=reason, **changes)
+        decide(
+            actor,
+            "drawing_paused",
+            subject=SUBJECT,
+            reason=reason,
+            before={"until": told(breaker.stopped_until)},
+            after={"until": told(until)},
+        )
     return True
 
 

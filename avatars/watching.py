@@ -1,7 +1,7 @@
 """Watching: how it stands with the provider just now, in figures for people on call.
 
-Knows the nouns and reconciling. Reads only. The command, the staff's page and the dashboard ask
-here, so that they never differ.
+Knows the nouns, measuring and reconciling. Reads only. The command, the staff's page and the
+dashboard ask here, so that they never differ.
 """
 
 from datetime import datetime, timedelta
@@ -9,10 +9,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q
 from django.utils import timezone
 
 from avatars import reconciling
+from avatars.measuring import before
 from avatars.models import Attempt, Avatar, AvatarRequest, Breaker, Heartbeat, State
 from avatars.models.attempts import STRIKES_TO_NARROW, Outcome, Service
 from avatars.models.pace import busy_slots
@@ -95,16 +96,21 @@ def by_state(now: datetime) -> dict[str, dict[str, Any]]:
 
 
 def last_day(now: datetime) -> dict[str, int]:
-    sent = Attempt.objects.filter(sent_at__gt=now - DAY)
-    ended = AvatarRequest.objects.filter(ended_at__gt=now - DAY)
-    pictures = Avatar.objects.filter(created_at__gt=now - DAY)
+    since = now - DAY
+    sent = Attempt.objects.filter(pk__gt=before(Attempt, "sent_at", since), sent_at__gt=since)
+    pictures = Avatar.objects.filter(pk__gt=before(Avatar, "created_at", since))
+    ended = AvatarRequest.objects.filter(ended_at__gt=since)
+    uncertain = Q(outcome=Outcome.UNCERTAIN)
     return {
-        "ordered": sent.count(),
-        "accepted": sent.filter(accepted_at__isnull=False).count(),
-        "unclear": sent.filter(outcome__in=[Outcome.UNCERTAIN, Outcome.UNREAD]).count(),
-        "never_confirmed": reconciling.unconfirmed(now, DAY).count(),
-        "delivered": pictures.filter(gift=False).count(),
-        "gifts": pictures.filter(gift=True).count(),
+        **sent.aggregate(
+            ordered=Count("pk"),
+            accepted=Count("pk", filter=Q(accepted_at__isnull=False)),
+            unclear=Count("pk", filter=uncertain | Q(outcome=Outcome.UNREAD)),
+            never_confirmed=Count("pk", filter=uncertain & Q(provider_job_id=None)),
+        ),
+        **pictures.aggregate(
+            delivered=Count("pk", filter=Q(gift=False)), gifts=Count("pk", filter=Q(gift=True))
+        ),
         "returned": ended.exclude(state=State.READY).count(),
     }
 

@@ -53,7 +53,7 @@ VERB_KNOWS = {
     "avatars.delivery": {"avatars.journal", "avatars.sending"},
     "avatars.safekeeping": {"avatars.journal"},
     "avatars.moderation": {"avatars.generation", "avatars.safekeeping"},
-    "avatars.watching": {"avatars.reconciling"},
+    "avatars.watching": {"avatars.measuring", "avatars.reconciling"},
     "avatars.counting": {"avatars.measuring", "avatars.reconciling"},
     "avatars.intervening": {"avatars.generation", "avatars.sending"},
     "accounts.refunding": {"accounts.billing"},
