@@ -90,9 +90,8 @@ class UserAdmin(ReadOnlyAdmin):
     search_help_text = _("E-mail, or the number of a request, a purchase or a receipt.")
     fieldsets = (
         (None, {"fields": ("email", "display_name", "time_zone")}),
-        (_("Credits"), {"fields": (("available", "reserved", "owed", "frozen"),)}),
-        (_("Life"), {"fields": ("date_joined", "verified_at", "suspended_at", "last_login")}),
-        (_("Role"), {"fields": ("is_active", "is_superuser", "is_staff", "groups")}),
+        (_("Life"), {"fields": (("date_joined", "verified_at", "last_login"),)}),
+        (_("Role"), {"fields": (("is_active", "is_staff", "is_superuser"), "groups")}),
     )
 
     def get_search_results(
@@ -136,10 +135,6 @@ class UserAdmin(ReadOnlyAdmin):
     @admin.display(description=_("Owed"), ordering="wallet__owed")
     def owed(self, user: User) -> int:
         return user.wallet.owed
-
-    @admin.display(description=_("Frozen"), boolean=True)
-    def frozen(self, user: User) -> bool:
-        return user.wallet.frozen
 
 
 @admin.register(Wallet)
@@ -221,7 +216,7 @@ class ConsentAdmin(ReadOnlyAdmin):
 class DecisionAdmin(trail.Exported, ReadOnlyAdmin):
     """Who did what, to whom, and why. Nobody rewrites it, the database neither."""
 
-    list_display = ("created_at", "actor", "act", "person", "subject", "category", "reason")
-    list_filter = ("act", "category", ("created_at", admin.DateFieldListFilter))
+    list_display = ("created_at", "actor", "act", "person", "reason", "category", "subject")
+    list_filter = ("act", trail.CategoryFilter, ("created_at", admin.DateFieldListFilter))
     list_select_related = ("actor", "person")
     search_fields = ("actor__email", "person__email", "=subject")

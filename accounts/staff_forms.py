@@ -46,7 +46,7 @@ class RolesForm(ReasonForm):
         label=_("Roles"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text=_("None: not on the staff. Each may do what `manage.py roles` says."),
+        help_text=_("None of them: not on the staff."),
     )
 
     field_order = ("roles", "reason")

@@ -3,6 +3,7 @@
 Knows the verb `people`, its forms and the admin's frame. Every act is asked, shown, then done.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from accounts import people
+from accounts import notices, people
 from accounts.models import User
 from accounts.staff_forms import LimitsForm, ReasonForm, RolesForm
 
@@ -28,7 +29,7 @@ Words = str | Promise
 @dataclass(frozen=True)
 class Act:
     """`right` may do it ("" for superusers alone), `what` follows, `do` is the verb: its answer is
-    false when there was nothing left to do.
+    false when there was nothing left to do. `tell` writes to the person afterwards.
     """
 
     right: str
@@ -38,6 +39,7 @@ class Act:
     do: Callable[[User, User, dict[str, Any], str], object]
     form: type[ReasonForm] = ReasonForm
     starts: Callable[[User], dict[str, Any]] = lambda _person: {}
+    tell: Callable[[User], bool] = lambda _person: True
 
 
 ACTS: dict[str, Act] = {
@@ -46,12 +48,13 @@ ACTS: dict[str, Act] = {
         gettext_lazy("Suspend"),
         gettext_lazy(
             "They can sign in, look at their gallery and take what is theirs, but neither make nor "
-            "share. What is in the making is finished."
+            "share. What is in the making is finished. A letter tells them, without this reason."
         ),
         gettext_lazy("%(person)s is suspended."),
         lambda person, actor, _facts, reason: people.suspend(
             person, actor=actor, reason=reason, now=timezone.now()
         ),
+        tell=functools.partial(notices.tell_suspended, is_suspended=True),
     ),
     "lift": Act(
         "accounts.suspend_user",
@@ -59,6 +62,7 @@ ACTS: dict[str, Act] = {
         gettext_lazy("They can make and share again."),
         gettext_lazy("%(person)s is suspended no more."),
         lambda person, actor, _facts, reason: people.lift(person, actor=actor, reason=reason),
+        tell=functools.partial(notices.tell_suspended, is_suspended=False),
     ),
     "devices": Act(
         "accounts.end_devices",
@@ -122,6 +126,10 @@ def act_on_person(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     if is_valid and "confirmed" in request.POST:
         if act.do(person, actor, form.facts(), form.cleaned_data["reason"]):
             messages.success(request, str(act.done) % {"person": person.email})
+            if not act.tell(person):
+                messages.warning(
+                    request, _("The letter about it was not sent: write to them.")
+                )
         else:
             messages.warning(request, _("Nothing changed: it was so already."))
         return redirect("admin:accounts_user_change", person.pk)

@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.urls import URLPattern, path
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Decision
 from accounts.views.statements import Line, harmless
@@ -28,6 +29,20 @@ HEAD = (
     "Before",
     "After",
 )
+
+
+class CategoryFilter(admin.SimpleListFilter):
+    """Those in use; most decisions have none, and an empty name is no link."""
+
+    title = _("category")
+    parameter_name = "category"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        used = Decision.objects.exclude(category="").order_by("category")
+        return [(name, name) for name in used.values_list("category", flat=True).distinct()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Decision]) -> QuerySet[Decision]:
+        return queryset.filter(category=self.value()) if self.value() else queryset
 
 
 class Exported(admin.ModelAdmin):

@@ -118,6 +118,28 @@ def test_a_suspended_person_signs_in_and_looks_and_makes_nothing(staff, ada):
         generation.submit(suspended, factories.wish(photo))
 
 
+def test_the_person_hears_of_both_and_not_of_the_reason(staff, ada, mailoutbox):
+    lead = as_(staff("lead"))
+    act(lead, "suspend", ada)
+    act(lead, "suspend", ada)
+    act(lead, "lift", ada)
+    assert [(letter.subject, letter.to) for letter in mailoutbox] == [
+        ("Your Likeness account is suspended", [ada.email]),
+        ("Your Likeness account is open again", [ada.email]),
+    ]
+    assert "/safety/" in mailoutbox[0].body
+    assert REASON not in mailoutbox[0].body
+
+
+def test_a_closed_post_office_stops_no_suspension(staff, ada, settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9  # nobody answers there
+    lead = as_(staff("lead"))
+    page = lead.get(act(lead, "suspend", ada)["Location"]).text
+    assert User.objects.get(pk=ada.pk).suspended_at is not None
+    assert "The letter about it was not sent" in page
+
+
 def test_what_a_suspended_person_has_in_line_is_finished(staff, ada):
     wish = factories.create_request_in(State.QUEUED, ada)
     act(as_(staff("lead")), "suspend", ada)
