@@ -1,41 +1,48 @@
-"""The staff's view of people and their credits. Everything is read here but limits and roles.
+"""The staff's view of people and their credits. Everything is read here.
 
-Knows the nouns. Money moves through `accounts.staff` alone, with a reason.
+Knows the nouns. Acts have pages of their own, with a reason: money in `accounts.staff`, the rest in
+`accounts.staff_people`.
 """
 
 from typing import Any
 
 from allauth.account import admin as allauth_addresses
 from allauth.account.decorators import secure_admin_login
+from allauth.mfa import admin as allauth_factors
 from allauth.socialaccount import admin as allauth_doors
-from django import forms
+from allauth.usersessions import admin as allauth_devices
 from django.contrib import admin
+from django.contrib.auth import admin as django_roles
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
-from accounts import money
+from accounts import money, person_page, trail
 from accounts.models import (
     Consent,
     CreditPack,
     Decision,
     Purchase,
-    Quota,
     Refund,
     Transfer,
     User,
     Wallet,
 )
+from accounts.staff_people import offered
 
 # The site's own way in, with its codes and limits, is the only one.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 # A proved address is money (the welcome credits), tokens and keys of sign-in services are secrets:
-# none of them is for typing into a form.
+# none of them is for typing into a form. What a role may do stands in config/roles.py.
 admin.site.unregister(
     [
+        allauth_factors.Authenticator,
+        allauth_devices.UserSession,
+        django_roles.Group,
         allauth_addresses.EmailAddress,
         allauth_doors.SocialAccount,
         allauth_doors.SocialApp,
@@ -64,35 +71,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
 
-class QuotaForm(forms.ModelForm):
-    """Limits change with a word about why."""
-
-    class Meta:
-        model = Quota
-        fields = ("max_open", "max_per_day", "monthly_free", "note")
-
-    def clean(self) -> dict[str, Any]:
-        fields = super().clean() or self.cleaned_data
-        if self.has_changed() and ("note" not in self.changed_data or not fields.get("note")):
-            self.add_error("note", _("Say here why the limits change."))
-        return fields
-
-
-class QuotaInline(admin.StackedInline):
-    model = Quota
-    form = QuotaForm
-    verbose_name = _("Limits")
-
-    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-
 @admin.register(User)
-class UserAdmin(admin.ModelAdmin):
-    """One person: who they are, what they have; limits may be changed, roles by superusers."""
+class UserAdmin(ReadOnlyAdmin):
+    """One person: who they are, what they have, and what staff may do about it, on pages of its
+    own. Nothing is written here.
+    """
 
     list_display = (
         "email",
@@ -105,46 +88,43 @@ class UserAdmin(admin.ModelAdmin):
     )
     list_filter = ("is_staff", "is_active")
     list_select_related = ("wallet",)
-    list_per_page = PER_PAGE
     search_fields = ("email",)
-    ordering = ("-pk",)
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    inlines = (QuotaInline,)
+    search_help_text = _("E-mail, or the number of a request, a purchase or a receipt.")
     fieldsets = (
         (None, {"fields": ("email", "display_name", "time_zone")}),
-        (_("Credits"), {"fields": (("available", "reserved", "owed", "frozen"),)}),
-        (_("Life"), {"fields": ("date_joined", "verified_at", "suspended_at", "last_login")}),
-        (_("Role"), {"fields": ("is_active", "is_superuser", "is_staff", "groups")}),
+        (_("Life"), {"fields": (("date_joined", "verified_at", "last_login"),)}),
+        (_("Role"), {"fields": (("is_active", "is_staff", "is_superuser"), "groups")}),
     )
-    formfield_overrides = {models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple}}
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
+    def get_search_results(
+        self, request: HttpRequest, queryset: models.QuerySet[User], search_term: str
+    ) -> tuple[models.QuerySet[User], bool]:
+        found = person_page.by_number(search_term)
+        if found is None:
+            return super().get_search_results(request, queryset, search_term)
+        return queryset.filter(pk__in=found), False
 
-    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return False
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """A number leads straight to its person."""
+        found = person_page.by_number(request.GET.get("q", ""))
+        if found and len(found) == 1 and self.has_view_permission(request):
+            return redirect("admin:accounts_user_change", found[0])
+        return super().changelist_view(request, extra_context)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
-        """Everything but the role, and that too for all but superusers."""
-        roles = {"is_staff", "groups"} if request.user.is_superuser else set()
-        shown = [
-            name
-            for _title, options in self.fieldsets
-            for line in options["fields"]
-            for name in ([line] if isinstance(line, str) else line)
-        ]
-        return [name for name in shown if name not in roles]
-
-    def save_model(
+    def change_view(
         self,
         request: HttpRequest,
-        obj: User,
-        form: forms.ModelForm,
-        change: bool,  # noqa: FBT001 - Django's contract
-    ) -> None:
-        """Only what was changed here is written; the rest of the row may have moved meanwhile."""
-        obj.save(update_fields=[name for name in form.changed_data if name == "is_staff"])
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        person = self.get_object(request, object_id)
+        shown = (
+            {"acts": offered(request.user, person), **person_page.panels(person)} if person else {}
+        )
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
     @admin.display(description=_("Available"), ordering="wallet__available")
     def available(self, user: User) -> int:
@@ -157,10 +137,6 @@ class UserAdmin(admin.ModelAdmin):
     @admin.display(description=_("Owed"), ordering="wallet__owed")
     def owed(self, user: User) -> int:
         return user.wallet.owed
-
-    @admin.display(description=_("Frozen"), boolean=True)
-    def frozen(self, user: User) -> bool:
-        return user.wallet.frozen
 
 
 @admin.register(Wallet)
@@ -286,3 +262,13 @@ class ConsentAdmin(ReadOnlyAdmin):
     list_filter = ("kind", "version")
     list_select_related = ("user",)
     search_fields = ("user__email",)
+
+
+@admin.register(Decision)
+class DecisionAdmin(trail.Exported, ReadOnlyAdmin):
+    """Who did what, to whom, and why. Nobody rewrites it, the database neither."""
+
+    list_display = ("created_at", "actor", "act", "person", "reason", "category", "subject")
+    list_filter = ("act", trail.CategoryFilter, ("created_at", admin.DateFieldListFilter))
+    list_select_related = ("actor", "person")
+    search_fields = ("actor__email", "person__email", "=subject")

@@ -8,8 +8,18 @@ from collections.abc import Iterator
 from django.db import connection, models
 from django.db.models import Case, F, OuterRef, Q, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce, Concat
+from django.utils import timezone
 
-from accounts.models import Kind, Purchase, Transfer, Wallet, decisions, triggers, wallets
+from accounts.models import (
+    BookCheck,
+    Kind,
+    Purchase,
+    Transfer,
+    Wallet,
+    decisions,
+    triggers,
+    wallets,
+)
 from accounts.models.findings import Finding, finding, report
 
 
@@ -24,6 +34,7 @@ def check_books() -> list[Finding]:
     report(found)
     wrong = {*unbalanced(), *unreversed()}
     Wallet.objects.filter(pk__in=wrong).update(frozen=True)
+    BookCheck.note("wallets", timezone.now(), len(found))
     return found
 
 

@@ -1,7 +1,8 @@
-"""Letters about purchases: a slow bank has paid, has not, or paid something that does not fit.
+"""Letters about purchases (a slow bank has paid, has not, or paid something that does not fit), and
+about a suspension.
 
-Knows the purchases and their templates. A letter is owed by a column (`letter_due`); whoever reads
-the news on the return page is owed none.
+Knows the purchases, people and their templates. A letter about money is owed by a column
+(`letter_due`); whoever reads the news on the return page is owed none.
 """
 
 import logging
@@ -14,7 +15,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from accounts import money
-from accounts.models import Purchase
+from accounts.models import Purchase, User
 
 logger = logging.getLogger("likeness.mail")
 
@@ -55,4 +56,24 @@ def send(purchase: Purchase, post: BaseEmailBackend) -> bool:
         [person.email],
         connection=post,
     )
+    return True
+
+
+def tell_suspended(person: User, *, is_suspended: bool) -> bool:
+    """At once, after the act. False when the post office is closed: staff are told, and the pages
+    say it too.
+    """
+    site = settings.SITE_URL.rstrip("/")
+    context = {
+        "is_suspended": is_suspended,
+        "safety": site + reverse("safety"),
+        "create": site + reverse("create"),
+    }
+    subject = render_to_string("mail/suspended_subject.txt", context).strip()
+    letter = render_to_string("mail/suspended.txt", context)
+    try:
+        send_mail(subject, letter, None, [person.email])
+    except (SMTPException, OSError) as error:
+        logger.warning("a letter was not sent", extra={"why": type(error).__name__})
+        return False
     return True

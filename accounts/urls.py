@@ -5,7 +5,7 @@ Knows the views and the webhook.
 
 from django.urls import path
 
-from accounts import staff, webhooks
+from accounts import staff, staff_people, webhooks
 from accounts.views import buying, credits, looks, refunds, statements
 
 urlpatterns = [
@@ -22,5 +22,14 @@ urlpatterns = [
     path("admin/people/<int:pk>/credits/", staff.give_credits, name="give_credits"),
     path("admin/purchases/<uuid:public_id>/refund/", staff.refund_purchase, name="refund_purchase"),
     path("admin/purchases/<uuid:public_id>/accept/", staff.accept_purchase, name="accept_purchase"),
+    *(
+        path(
+            f"admin/people/<int:pk>/{act}/",
+            staff_people.act_on_person,
+            {"name": act},
+            name=f"person_{act}",
+        )
+        for act in staff_people.ACTS
+    ),
     path("webhooks/stripe/", webhooks.stripe_events, name="stripe_events"),
 ]

@@ -13,7 +13,7 @@ from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from accounts.models import Kind, Transfer, Wallet, triggers
+from accounts.models import BookCheck, Kind, Transfer, Wallet, triggers
 from accounts.models.findings import Finding, finding, report
 from avatars import storage
 from avatars.models import Attempt, Avatar, AvatarRequest, FileState, State, StoredFile
@@ -44,6 +44,7 @@ def check_books(*, files: bool = False, contents: bool = False) -> list[Finding]
     found = findings(files=files, contents=contents)
     report(found)
     Wallet.objects.filter(pk__in=list(unreserved())).update(frozen=True)
+    BookCheck.note("requests", timezone.now(), len(found))
     return found
 
 

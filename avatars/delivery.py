@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from avatars import download, face_gen, imaging, journal, sending, storage
@@ -82,8 +83,8 @@ def answer_doorbell(token: str, job_id: str, track_id: str) -> Bell | None:
     if attempt is None:
         return None
     is_ours = bool(job_id) and track_id in ("", str(attempt.track_id))
-    took_it = is_ours and take_job_number(attempt, job_id)
-    if not took_it and not attempt.count_ring():
+    took_it = is_ours and take_job_number(attempt, job_id, now)
+    if not took_it and not attempt.count_ring(now):
         return Bell(attempt.request_id, is_news=False)
     # Asked anew when we were told a number and did not take it: the sender may just have done so.
     knows_job = took_it or attempt.provider_job_id or (is_ours and attempt.has_job_number())
@@ -94,7 +95,7 @@ def answer_doorbell(token: str, job_id: str, track_id: str) -> Bell | None:
     return Bell(attempt.request_id, is_news=bool(is_news))
 
 
-def take_job_number(attempt: Attempt, job_id: str) -> bool:
+def take_job_number(attempt: Attempt, job_id: str, now: datetime) -> bool:
     """Count the ring and take the number, if the attempt has none and could still use one."""
     if attempt.provider_job_id:
         return False
@@ -106,7 +107,8 @@ def take_job_number(attempt: Attempt, job_id: str) -> bool:
     )
     try:
         with transaction.atomic():
-            return bool(wanting.update(provider_job_id=job_id, rings=F("rings") + 1))
+            rung = {"rings": F("rings") + 1, "rung_at": Coalesce("rung_at", Value(now))}
+            return bool(wanting.update(provider_job_id=job_id, **rung))
     except IntegrityError:
         staff.warning("a doorbell named a job that belongs to another attempt: %s", attempt.pk)
         return False

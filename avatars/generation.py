@@ -278,11 +278,13 @@ TOO_LATE = {
 }
 
 
-def run_out(avatar_request: AvatarRequest, now: datetime) -> None:
-    """The promised moment has come: the credits return. A picture that still comes is a gift."""
+def run_out(avatar_request: AvatarRequest, now: datetime) -> bool:
+    """The promised moment has come: the credits return. A picture that still comes is a gift.
+    False when somebody else moved the request first.
+    """
     reason = TOO_LATE[State(avatar_request.state)]
     look_again_at = delivery.first_late_look(avatar_request, now)
-    sending.give_up(
+    return sending.give_up(
         avatar_request, reason, now, outcome=Outcome.UNCERTAIN, look_again_at=look_again_at
     )
 

@@ -34,4 +34,4 @@ def refuse_while_resting(now: datetime) -> None:
 def resting_until(now: datetime) -> datetime | None:
     """When the storage is tried again, after three failures in a minute; None in good times."""
     breaker = Breaker.of(Service.STORAGE)
-    return breaker.paused_until if breaker.is_pausing(now) else None
+    return breaker.pauses_until if breaker.is_pausing(now) else None

@@ -99,12 +99,6 @@ def undelivered(now: datetime) -> QuerySet[AvatarRequest]:
     return failed.exclude(reason=Reason.BLOCKED)
 
 
-def unconfirmed(now: datetime, period: timedelta) -> QuerySet[Attempt]:
-    """Orders that ended without ever being clear: each may have been paid in vain."""
-    unclear = Attempt.objects.filter(outcome=Outcome.UNCERTAIN, provider_job_id=None)
-    return unclear.filter(sent_at__gt=now - period)
-
-
 def alarms(account: Account, now: datetime) -> Iterator[str]:
     """What staff should look at, a sentence each."""
     if account.balance is not None and account.balance < LOW_BALANCE:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from avatars import auditing, generation, notices, reconciling, safekeeping
+from avatars import auditing, generation, notices, reconciling, safekeeping, watching
 from avatars.models import AvatarRequest, State
 
 logger = logging.getLogger("likeness.engine")
@@ -86,6 +86,11 @@ def erase_due() -> None:
 @shared_task
 def reconcile() -> None:
     reconciling.reconcile(timezone.now())
+
+
+@shared_task
+def note_account() -> None:
+    watching.note_account()
 
 
 @shared_task

@@ -5,7 +5,7 @@ Knows the views and webhooks. Ids are UUIDs or tokens, never row numbers.
 
 from django.urls import path
 
-from avatars import webhooks
+from avatars import dashboard, provider_page, webhooks
 from avatars.views import create, gallery, media, pages, photos, progress
 
 urlpatterns = [
@@ -39,4 +39,10 @@ urlpatterns = [
     # Machine
     path("p/face/<str:token>/", webhooks.face_link, name="face_link"),
     path("webhooks/provider/<str:token>/", webhooks.doorbell, name="doorbell"),
+    path("admin/", dashboard.page, name="dashboard"),
+    path("admin/provider/", provider_page.provider, name="provider"),
+    path("admin/provider/pause/", provider_page.pause, name="provider_pause"),
+    path("admin/provider/resume/", provider_page.resume, name="provider_resume"),
+    path("admin/provider/<uuid:public_id>/look/", provider_page.look_again, name="provider_look"),
+    path("admin/provider/<uuid:public_id>/fail/", provider_page.fail, name="provider_fail"),
 ]

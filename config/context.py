@@ -18,6 +18,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
     theme = request.COOKIES.get("theme", "")
     user = getattr(request, "user", None)
     return {
+        "ENVIRONMENT": settings.ENVIRONMENT,
         "FACE_GEN_STANDIN": settings.FACE_GEN_STANDIN,
         "STRIPE_STANDIN": settings.STRIPE_STANDIN,
         "LOCAL_MAILBOX": settings.LOCAL_MAILBOX,

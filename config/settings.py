@@ -106,6 +106,8 @@ if FACE_GEN_STANDIN and not MODELSLAB_API_KEY:
 FACE_GEN_SLOTS = env.int("FACE_GEN_SLOTS", default=5)
 if not 1 <= FACE_GEN_SLOTS <= 64:
     raise ImproperlyConfigured(f"FACE_GEN_SLOTS is {FACE_GEN_SLOTS}; it is 1 to 64.")
+# What one picture costs there, in the account's own currency; for the staff's figures alone.
+FACE_GEN_PRICE = env.float("FACE_GEN_PRICE", default=0.0)
 # Exact host names, never a suffix: anybody may open a bucket beside the provider's.
 FACE_GEN_RESULT_HOSTS = env.list(
     "FACE_GEN_RESULT_HOSTS",
@@ -144,6 +146,8 @@ STRIPE_AUTOMATIC_TAX = env.bool("STRIPE_AUTOMATIC_TAX", default=False)
 STRIPE_STANDIN = bool(STRIPE_API_URL) and loopback(STRIPE_API_URL)
 
 STYLEGUIDE_OPEN = DEBUG
+# Said across every staff page; empty in production, where nothing needs to be said.
+ENVIRONMENT = env.str("ENVIRONMENT", default="local demo" if DEBUG else "")
 DEMO_ALLOWED = DEBUG
 STAND_IN = FACE_GEN_STANDIN or STRIPE_STANDIN
 if STAND_IN and not DEBUG:
@@ -171,7 +175,9 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "allauth.socialaccount",
+    "allauth.usersessions",
     "csp",
     "django_htmx",
 ]
@@ -196,6 +202,7 @@ MIDDLEWARE = [
     "config.middleware.readable_only",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "accounts.second_factor.staff_door",
     "django_htmx.middleware.HtmxMiddleware",
     "config.middleware.NotFoundPage",
 ]
@@ -290,6 +297,11 @@ SWEEP_SECONDS = 2
 ENGINE_THREADS = FACE_GEN_SLOTS + 3
 CELERY_BEAT_SCHEDULE = {
     # A tick older than its interval is of no use: the next one does the same work.
+    "note_account": {
+        "task": "avatars.tasks.note_account",
+        "schedule": 300,
+        "options": {"expires": 300},
+    },
     "sweep": {
         "task": "avatars.tasks.sweep",
         "schedule": SWEEP_SECONDS,
@@ -417,6 +429,17 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http" if DEBUG else "https"
 ACCOUNT_SIGNUP_FORM_HONEYPOT_FIELD = "website"
+# Passkeys, authenticator apps and recovery codes: offered to everybody, asked of staff.
+MFA_ADAPTER = "accounts.second_factor.Adapter"
+MFA_SUPPORTED_TYPES = ["webauthn", "totp", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Likeness"
+MFA_TOTP_TOLERANCE = 1  # half a minute that a phone's clock may be off
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG  # a clone speaks plain HTTP on loopback
+STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=True)
+if not STAFF_SECOND_FACTOR and not DEBUG:
+    raise ImproperlyConfigured("STAFF_SECOND_FACTOR may be off on a clone only (DEBUG=1).")
+STAFF_SIGN_IN_HOURS = 8
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
 SOCIALACCOUNT_QUERY_EMAIL = True
 SOCIALACCOUNT_PROVIDERS: dict[str, dict] = {}

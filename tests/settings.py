@@ -30,3 +30,6 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     DATABASES["default"]["OPTIONS"]["options"] += " -c synchronous_commit=off"
+# Most tests of staff pages are about the pages; those about their door shut it
+# (tests/accounts/test_second_factor.py).
+STAFF_SECOND_FACTOR = False

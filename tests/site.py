@@ -47,6 +47,8 @@ class Site:
             "LOCAL_DIR": str(folder),
             "SITE_PORT": str(self.port),
             "STANDIN_FACE_GEN": switches,
+            # Mo is led to no second factor; the journeys about it shut the door themselves.
+            "STAFF_SECOND_FACTOR": "0",
             "PYTHONUNBUFFERED": "1",
         }
         self.process: subprocess.Popen[bytes] | None = None

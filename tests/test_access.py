@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
+from accounts import staff_people
 from avatars.models import State
 from tests import factories
 
@@ -77,6 +78,17 @@ ROWS = {
     "give_credits": STAFF,
     "refund_purchase": STAFF,
     "accept_purchase": STAFF,
+    "person_suspend": STAFF,
+    "person_lift": STAFF,
+    "person_devices": STAFF,
+    "person_limits": STAFF,
+    "person_roles": STAFF,
+    "dashboard": STAFF,
+    "provider": STAFF,
+    "provider_pause": STAFF,
+    "provider_resume": STAFF,
+    "provider_look": STAFF,
+    "provider_fail": STAFF,
     "media_signed": TOKEN,
     "face_link": TOKEN,
     "doorbell": TOKEN,
@@ -116,6 +128,9 @@ def address(name: str, adas: dict[str, object], ada) -> str:
         "give_credits": [ada.pk],
         "refund_purchase": [adas["credits"].public_id],
         "accept_purchase": [adas["credits"].public_id],
+        **{f"person_{act}": [ada.pk] for act in staff_people.ACTS},
+        "provider_look": [adas["job"].public_id],
+        "provider_fail": [adas["job"].public_id],
         "media_signed": ["photos/x.jpg"],
         "credits_buy": [factories.create_pack(active=False).pk],
     }
@@ -177,11 +192,13 @@ def admin_addresses() -> list[str]:
         ("accounts", "creditpack"),
         ("accounts", "purchase"),
         ("accounts", "refund"),
+        ("accounts", "decision"),
         ("avatars", "avatarrequest"),
         ("avatars", "facephoto"),
         ("avatars", "avatar"),
     ):
         names.append(f"admin:{app}_{model}_changelist")
+    names.append("admin:decisions_sheet")
     return names
 
 
@@ -191,3 +208,5 @@ def test_the_admin_is_closed_to_everybody_else(name, client, ben):
     assert client.get(path).status_code in (302, 403, 404)
     client.force_login(ben)
     assert client.get(path, follow=True).status_code in (403, 404)
+    client.force_login(factories.create_user(is_staff=True))
+    assert client.get(path).status_code == 403

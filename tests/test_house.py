@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("config", "accounts", "avatars")
 DRAWERS = ("services", "utils", "helpers", "common", "core", "misc")
 VERBS = {
-    "accounts": {"billing", "refunding", "reconciling", "gifts", "closing", "auditing"},
+    "accounts": {"billing", "refunding", "reconciling", "gifts", "closing", "auditing", "people"},
     "avatars": {
         "generation",
         "sending",
@@ -29,6 +29,10 @@ VERBS = {
         "journal",
         "reconciling",
         "auditing",
+        "watching",
+        "measuring",
+        "counting",
+        "intervening",
     },
 }
 GROUND = {
@@ -49,6 +53,9 @@ VERB_KNOWS = {
     "avatars.delivery": {"avatars.journal", "avatars.sending"},
     "avatars.safekeeping": {"avatars.journal"},
     "avatars.moderation": {"avatars.generation", "avatars.safekeeping"},
+    "avatars.watching": {"avatars.measuring", "avatars.reconciling"},
+    "avatars.counting": {"avatars.measuring", "avatars.reconciling"},
+    "avatars.intervening": {"avatars.generation", "avatars.sending"},
     "accounts.refunding": {"accounts.billing"},
     "accounts.reconciling": {"accounts.billing", "accounts.refunding"},
     "accounts.closing": {"accounts.billing"},

@@ -77,6 +77,18 @@ def test_a_deployment_refuses_stand_ins_and_a_broker_in_memory(tmp_path, unsafe)
     assert load(tmp_path, {**DEPLOYMENT, **unsafe}, "DEBUG").returncode != 0
 
 
+def test_only_a_clone_may_leave_the_staffs_door_open(tmp_path):
+    assert load(tmp_path, {}, "STAFF_SECOND_FACTOR").stdout == "{'STAFF_SECOND_FACTOR': True}\n"
+    opened = {"STAFF_SECOND_FACTOR": "0"}
+    assert load(tmp_path, opened, "DEBUG").returncode == 0
+    refused = load(tmp_path, {**DEPLOYMENT, **opened}, "DEBUG")
+    assert "STAFF_SECOND_FACTOR may be off on a clone only" in refused.stderr
+
+
+def test_production_names_no_environment(tmp_path):
+    assert load(tmp_path, DEPLOYMENT, "ENVIRONMENT").stdout == "{'ENVIRONMENT': ''}\n"
+
+
 def test_a_live_stripe_key_beside_a_drawing_stand_in_is_refused(tmp_path):
     assert load(tmp_path, {"STRIPE_SECRET_KEY": "sk_live_x"}, "DEBUG").returncode != 0
 

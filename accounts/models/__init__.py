@@ -3,6 +3,7 @@
 Everybody above imports from here; these modules know `django` and each other, downwards.
 """
 
+from accounts.models.checks import BookCheck
 from accounts.models.consents import Consent
 from accounts.models.decisions import Decision, decide
 from accounts.models.packs import CreditPack
@@ -21,6 +22,7 @@ from accounts.models.wallets import (
 )
 
 __all__ = [
+    "BookCheck",
     "Consent",
     "CreditPack",
     "Decision",

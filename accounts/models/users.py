@@ -54,6 +54,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
     class Meta:
+        permissions = [
+            ("suspend_user", "Can suspend a person and lift it"),
+            ("end_devices", "Can sign a person out everywhere"),
+        ]
         constraints = [
             models.UniqueConstraint(Lower("email"), name="one_user_per_address_in_any_case"),
         ]

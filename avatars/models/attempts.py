@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce
 
 from avatars.models.avatar_requests import AvatarRequest
 
@@ -75,6 +76,7 @@ class Attempt(models.Model):
     face_hits = models.PositiveSmallIntegerField(default=0)
     face_read_at = models.DateTimeField(null=True)
     rings = models.PositiveSmallIntegerField(default=0)
+    rung_at = models.DateTimeField(null=True)  # the first of them
     provider_job_id = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - likewise
     eta = models.FloatField(null=True)
     # One list of candidate addresses per picture: the output first, then its alternative.
@@ -124,10 +126,10 @@ class Attempt(models.Model):
         unread = Attempt.objects.filter(pk=self.pk, face_open=True, face_hits=0)
         return bool(unread.update(face_open=False))
 
-    def count_ring(self) -> bool:
+    def count_ring(self, now: datetime) -> bool:
         """False when its doorbell has rung often enough."""
         counted = Attempt.objects.filter(pk=self.pk, rings__lt=MAX_RINGS)
-        return bool(counted.update(rings=F("rings") + 1))
+        return bool(counted.update(rings=F("rings") + 1, rung_at=Coalesce("rung_at", Value(now))))
 
     def has_job_number(self) -> bool:
         """As the row is now."""
@@ -189,8 +191,14 @@ class Breaker(models.Model):
     strikes = models.PositiveSmallIntegerField(default=0)
     narrowed_at = models.DateTimeField(null=True)
     reason = models.CharField(max_length=200, blank=True)
+    # Staff's own pause, which no success of an order under way may end.
+    stopped_until = models.DateTimeField(null=True)
 
     class Meta:
+        permissions = [
+            ("view_figures", "Can read the dashboard and the provider's page"),
+            ("pause_drawing", "Can pause drawing and resume it"),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(width__range=(1, 64)), name="breaker_width_1_to_64"),
         ]
@@ -206,7 +214,17 @@ class Breaker(models.Model):
         return breaker
 
     def is_pausing(self, now: datetime) -> bool:
-        return self.paused_until is not None and self.paused_until > now
+        until = self.pauses_until
+        return until is not None and until > now
+
+    def is_stopped(self, now: datetime) -> bool:
+        """By staff."""
+        return self.stopped_until is not None and self.stopped_until > now
+
+    @property
+    def pauses_until(self) -> datetime | None:
+        """The later of its own pause and the staff's."""
+        return max(filter(None, (self.paused_until, self.stopped_until)), default=None)
 
     def width_now(self, now: datetime) -> int:
         """How many places we dare to take: one wider for every five quiet minutes."""
@@ -230,6 +248,14 @@ class Breaker(models.Model):
         Breaker.objects.filter(pk=self.pk).filter(
             Q(paused_until=None) | Q(paused_until__lt=until)
         ).update(paused_until=until, reason=reason[:200])
+
+    def stop(self, until: datetime) -> None:
+        """Staff's pause: nothing is sent before then. Why stands in their Decision."""
+        Breaker.objects.filter(pk=self.pk).update(stopped_until=until)
+
+    def resume(self) -> None:
+        """Staff end every pause. Strikes stay: after a fault the first order goes alone."""
+        Breaker.objects.filter(pk=self.pk).update(stopped_until=None, paused_until=None, reason="")
 
     def full(self, retry_after: float | None, now: datetime) -> None:
         """The provider is full: everybody pauses, and there is one place fewer; only one, however

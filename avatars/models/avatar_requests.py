@@ -218,12 +218,16 @@ class AvatarRequest(models.Model):
     objects = AvatarRequestQuerySet.as_manager()
 
     class Meta:
+        permissions = [
+            ("settle_request", "Can look again at a request, or fail it with its credits back"),
+        ]
         indexes = [
             # Plain, not partial: SQLite did not use a partial index for the sweep's condition.
             models.Index(fields=["due_at"], name="requests_due"),
             models.Index(fields=["state", "turn", "id"], name="requests_in_line"),
             models.Index(fields=["user", "state", "turn"], name="requests_of_a_person_by_state"),
             models.Index(fields=["user", "-id"], name="requests_of_a_person"),
+            models.Index(fields=["ended_at"], name="requests_by_ending"),
             models.Index(fields=["mail_due_at"], name="requests_mail_due"),
             models.Index(fields=["state", "style", "quality", "-id"], name="requests_for_pace"),
         ]

@@ -44,10 +44,15 @@ OWN = {
     "statement": "/credits/statement/",
     "email": "/accounts/email/",
     "password": "/accounts/password/change/",
+    "two-step": "/accounts/2fa/",
+    "devices": "/accounts/sessions/",
     "sign-out": "/accounts/logout/",
 }
 STAFF = {
-    "admin": "/admin/",
+    "dashboard": "/admin/",
+    "provider": "/admin/provider/",
+    "provider-pause": "/admin/provider/pause/",
+    "decisions": "/admin/accounts/decision/",
     "admin--users": "/admin/accounts/user/",
     "admin--requests": "/admin/avatars/avatarrequest/",
     "admin--packs": "/admin/accounts/creditpack/",
@@ -56,6 +61,9 @@ STAFF = {
     "admin--transfers": "/admin/accounts/transfer/",
     "admin--photos": "/admin/avatars/facephoto/",
 }
+
+
+ACTS = ("suspend", "limits", "roles")
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,9 @@ def visits(site: Site) -> list[Visit]:
     ]
     user = site.rows(f"select id from accounts_user where email = '{BEN}'")[0][0]
     found += [Visit(name, path, MO) for name, path in STAFF.items()]
-    found.append(Visit("admin--user", f"/admin/accounts/user/{user}/change/", MO))
+    ada = site.rows(f"select id from accounts_user where email = '{ADA}'")[0][0]
+    found.append(Visit("person", f"/admin/accounts/user/{ada}/change/", MO))
+    found += [Visit(f"person-{act}", f"/admin/people/{user}/{act}/", MO) for act in ACTS]
     found.append(Visit("give-credits", f"/admin/people/{user}/credits/", MO))
     return found
 

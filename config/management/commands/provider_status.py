@@ -1,130 +1,16 @@
 """`provider_status [--json] [--offline]`: how it stands with the provider; exit 1 when it is bad.
 
-Knows the nouns, pace and reconciling. For whoever is on call: one screen instead of six queries.
+Knows watching. For whoever is on call: one screen instead of six queries.
 """
 
 import json
 import sys
-from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
-from django.db.models import Count, Min
 from django.utils import timezone
 
-from avatars import reconciling
-from avatars.models import Attempt, Avatar, AvatarRequest, Breaker, Heartbeat, State
-from avatars.models.attempts import Outcome, Service
-from avatars.models.pace import busy_slots
-
-DAY = timedelta(days=1)
-SWEEP_STALE_SECONDS = 15.0  # as /readyz sees it
-OVERDUE_SECONDS = 6.0  # three sweeps
-UNCLEAR_SHARE = 0.005  # of a day's orders (engine.md §12)
-ROWS_NAMED = 20
-FEW_ORDERS = 20  # below that a share says nothing
-
-
-def status(now: datetime, *, offline: bool) -> dict[str, Any]:
-    """Every figure by its name; seconds and counts. `attention` is a list of sentences."""
-    paid = reconciling.undelivered(now)
-    figures = {
-        "provider": settings.FACE_GEN_URL,
-        "stand_in": settings.FACE_GEN_STANDIN,
-        "breakers": [breaker(service, now) for service in Service],
-        "slots": {"busy": busy_slots(), "all": settings.FACE_GEN_SLOTS},
-        "open": by_state(now),
-        "sweep_seconds_ago": since(Heartbeat.objects.filter(name="sweep"), "seen_at", now),
-        "overdue_seconds": since(AvatarRequest.objects.due(now), "due_at", now) or 0.0,
-        "day": last_day(now),
-        "not_delivered": [str(row.public_id) for row in paid.filter(due_at=None)[:ROWS_NAMED]],
-        "still_watched": paid.filter(due_at__isnull=False).count(),
-    }
-    if not offline:
-        account = reconciling.read_account()
-        ours = Attempt.objects.live().filter(sent_at__isnull=False).count()
-        figures["account"] = {
-            "processing": account.processing,
-            "ours": ours,
-            "balance": account.balance,
-            "unavailable": account.unavailable,
-        }
-        figures["attention"] = [*attention(figures), *reconciling.alarms(account, now)]
-    else:
-        figures["attention"] = attention(figures)
-    return figures
-
-
-def since(rows: Any, field: str, now: datetime) -> float | None:  # noqa: ANN401 - any queryset
-    """Seconds since the oldest; None when there is none."""
-    oldest = rows.aggregate(oldest=Min(field))["oldest"]
-    return round((now - oldest).total_seconds(), 1) if oldest else None
-
-
-def breaker(service: Service, now: datetime) -> dict[str, Any]:
-    row = Breaker.of(service)
-    return {
-        "service": service.value,
-        "paused_seconds": round((row.paused_until - now).total_seconds())
-        if row.paused_until and row.is_pausing(now)
-        else 0,
-        "width": row.width_now(now) if service == Service.FACE_GEN else None,
-        "strikes": row.strikes,
-        "reason": row.reason,
-    }
-
-
-def by_state(now: datetime) -> dict[str, dict[str, Any]]:
-    rows = (
-        AvatarRequest.objects.open()
-        .order_by()
-        .values("state")
-        .annotate(number=Count("pk"), oldest=Min("created_at"))
-    )
-    return {
-        row["state"]: {
-            "count": row["number"],
-            "oldest_seconds": round((now - row["oldest"]).total_seconds()),
-        }
-        for row in rows
-    }
-
-
-def last_day(now: datetime) -> dict[str, int]:
-    sent = Attempt.objects.filter(sent_at__gt=now - DAY)
-    ended = AvatarRequest.objects.filter(ended_at__gt=now - DAY)
-    pictures = Avatar.objects.filter(created_at__gt=now - DAY)
-    return {
-        "ordered": sent.count(),
-        "accepted": sent.filter(accepted_at__isnull=False).count(),
-        "unclear": sent.filter(outcome__in=[Outcome.UNCERTAIN, Outcome.UNREAD]).count(),
-        "never_confirmed": reconciling.unconfirmed(now, DAY).count(),
-        "delivered": pictures.filter(gift=False).count(),
-        "gifts": pictures.filter(gift=True).count(),
-        "returned": ended.exclude(state=State.READY).count(),
-    }
-
-
-def attention(figures: dict[str, Any]) -> list[str]:
-    """What somebody should look at now, a sentence each."""
-    sentences = []
-    swept = figures["sweep_seconds_ago"]
-    if swept is None or swept > SWEEP_STALE_SECONDS:
-        sentences.append("Nobody sweeps: is a worker with beat, or `sweep --forever`, running?")
-    if figures["overdue_seconds"] > OVERDUE_SECONDS:
-        sentences.append(f"The oldest request has been due for {figures['overdue_seconds']} s.")
-    sentences += [
-        f"{row['service']} pauses for {row['paused_seconds']} s: {row['reason']}."
-        for row in figures["breakers"]
-        if row["paused_seconds"]
-    ]
-    day = figures["day"]
-    if day["ordered"] >= FEW_ORDERS and day["unclear"] > UNCLEAR_SHARE * day["ordered"]:
-        sentences.append(f"{day['unclear']} of {day['ordered']} orders were never confirmed.")
-    if figures["not_delivered"] and "account" not in figures:
-        sentences.append(f"Paid and not delivered: {len(figures['not_delivered'])}.")
-    return sentences
+from avatars import watching
 
 
 def lines(figures: dict[str, Any]) -> list[str]:
@@ -168,7 +54,7 @@ class Command(BaseCommand):
         parser.add_argument("--offline", action="store_true", help="do not ask the provider")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's contract
-        figures = status(timezone.now(), offline=options["offline"])
+        figures = watching.status(timezone.now(), offline=options["offline"])
         if options["json"]:
             self.stdout.write(json.dumps(figures, default=str))
         else:

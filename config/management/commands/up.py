@@ -13,7 +13,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from config import demo, embedded
+from config import demo, embedded, roles
 from config.one_process import DEMO_DONE, LOGIN, OPEN_BROWSER, SEED_DEMO
 
 HIGHEST_PORT = 65535 - 2  # the stand-ins take the next two
@@ -47,6 +47,7 @@ class Command(BaseCommand):
         self.check_ports(port)
         (settings.LOCAL_DIR / "port").write_text(str(port))
         call_command("migrate", verbosity=0, interactive=False)
+        roles.set_up()
         demo.packs()
         asked = [] if no_browser or not sys.stdout.isatty() else [f"{OPEN_BROWSER}=1"]
         asked += [] if no_demo else self.ask_for_demo()

@@ -1,0 +1,93 @@
+"""People: what staff decide about one person: suspended or not, devices, limits, role.
+
+Knows the models and allauth's sessions. Each act and its Decision are one transaction; an act that
+finds its work done already says so by False and writes nothing.
+"""
+
+from datetime import datetime
+
+from allauth.usersessions.models import UserSession
+from django.contrib.auth.models import Group
+from django.db import transaction
+
+from accounts.models import Quota, User, decide
+
+# Whoever has it may do everything, roles included.
+ADMIN = "admin"
+
+
+def suspend(person: User, *, actor: User | None, reason: str, now: datetime) -> bool:
+    """They may sign in and look, and take what is theirs, but neither make nor share."""
+    with transaction.atomic():
+        if not User.objects.filter(pk=person.pk, suspended_at=None).update(suspended_at=now):
+            return False
+        changes = {"before": {"suspended": False}, "after": {"suspended": True}}
+        decide(actor, "person_suspended", person=person, reason=reason, **changes)
+    return True
+
+
+def lift(person: User, *, actor: User | None, reason: str) -> bool:
+    """Suspended no more."""
+    suspended = User.objects.filter(pk=person.pk, suspended_at__isnull=False)
+    with transaction.atomic():
+        if not suspended.update(suspended_at=None):
+            return False
+        changes = {"before": {"suspended": True}, "after": {"suspended": False}}
+        decide(actor, "suspension_lifted", person=person, reason=reason, **changes)
+    return True
+
+
+def end_devices(person: User, *, actor: User | None, reason: str) -> int:
+    """Sign the person out everywhere. Returns how many devices that were."""
+    with transaction.atomic():
+        sessions = list(UserSession.objects.filter(user=person))
+        for session in sessions:
+            session.end()
+        if sessions:
+            ended = {"devices": len(sessions)}
+            decide(actor, "devices_ended", person=person, reason=reason, before=ended)
+    return len(sessions)
+
+
+def limits_of(quota: Quota) -> dict[str, int]:
+    return {name: getattr(quota, name) for name in ("max_open", "max_per_day", "monthly_free")}
+
+
+def change_limits(person: User, limits: dict[str, int], *, actor: User | None, reason: str) -> bool:
+    """`limits` has the names of a Quota's columns. False when they are so already, or when somebody
+    else changed them at this very moment.
+    """
+    before = limits_of(Quota.objects.get(user=person))
+    after = before | limits
+    if before == after:
+        return False
+    with transaction.atomic():
+        if not Quota.objects.filter(user=person, **before).update(**after, note=reason[:300]):
+            return False
+        changes = {"before": before, "after": after}
+        decide(actor, "limits_changed", person=person, reason=reason, **changes)
+    return True
+
+
+def roles_of(person: User) -> list[str]:
+    return list(person.groups.order_by("name").values_list("name", flat=True))
+
+
+def appoint(person: User, roles: list[str], *, actor: User | None, reason: str) -> bool:
+    """These roles and no others; none of them: not on the staff. False when it is so already.
+
+    Raises Group.DoesNotExist for a role nobody has set up (`manage.py roles`).
+    """
+    groups = [Group.objects.get(name=role) for role in sorted(set(roles))]
+    with transaction.atomic():
+        before = roles_of(person)
+        after = [group.name for group in groups]
+        is_admin = ADMIN in after
+        if (before, person.is_staff, person.is_superuser) == (after, bool(after), is_admin):
+            return False
+        person.groups.set(groups)
+        User.objects.filter(pk=person.pk).update(is_staff=bool(after), is_superuser=is_admin)
+        person.is_staff, person.is_superuser = bool(after), is_admin
+        changes = {"before": {"roles": before}, "after": {"roles": after}}
+        decide(actor, "roles_changed", person=person, reason=reason, **changes)
+    return True
