@@ -42,7 +42,7 @@ def tray_state(user: User) -> dict[str, Any]:
     moving = sorted(open_ones.values_list("pk", "state", "public_id"))
     return {
         "count": len(moving),
-        "revision": digest(moving),
+        "revision": digest([(pk, state) for pk, state, _number in moving]),
         "idle": not moving,
         "only": moving[0][2] if len(moving) == 1 else None,
     }
