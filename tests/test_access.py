@@ -28,6 +28,7 @@ POST = {
     "avatar_purge",
     "face_delete",
     "face_keep",
+    "keep_default",
     "credits_buy",
 }
 ROWS = {
@@ -74,6 +75,13 @@ ROWS = {
     "face": ADAS,
     "face_delete": ADAS,
     "face_keep": ADAS,
+    "face_download": ADAS,
+    "face_record": ADAS,
+    "privacy_settings": OWN,
+    "keep_default": OWN,
+    "consent_withdraw": OWN,
+    "photo_open": STAFF,
+    "photo_picture": STAFF,
     "give_credits": STAFF,
     "media_signed": TOKEN,
     "face_link": TOKEN,
@@ -112,6 +120,8 @@ def address(name: str, adas: dict[str, object], ada) -> str:
         return reverse(name, args=[row.public_id, *extra])
     arguments = {
         "give_credits": [ada.pk],
+        "photo_open": [adas["face"].public_id],
+        "photo_picture": [adas["face"].public_id],
         "media_signed": ["photos/x.jpg"],
         "credits_buy": [factories.create_pack(active=False).pk],
     }
@@ -160,7 +170,7 @@ def test_staff_without_the_right_are_strangers(name, client, ada, adas):
 def test_ada_reaches_what_is_hers(name, client, ada, adas):
     client.force_login(ada)
     assert ask(client, name, address(name, adas, ada)) in (200, 204, 302, 404)
-    if name not in ("avatar_restore", "avatar_purge", "avatar_download"):
+    if name not in ("avatar_restore", "avatar_purge", "avatar_download", "face_record"):
         assert ask(client, name, address(name, adas, ada)) != 404
 
 

@@ -3,7 +3,7 @@
 Everybody above imports from here; these modules know `django` and each other, downwards.
 """
 
-from accounts.models.consents import Consent
+from accounts.models.consents import TERMS_VERSION, Consent, ConsentText
 from accounts.models.decisions import Decision, decide
 from accounts.models.purchases import CreditPack, NothingToRefund, Purchase, Refund
 from accounts.models.quotas import Quota
@@ -19,7 +19,9 @@ from accounts.models.wallets import (
 )
 
 __all__ = [
+    "TERMS_VERSION",
     "Consent",
+    "ConsentText",
     "CreditPack",
     "Decision",
     "Kind",
