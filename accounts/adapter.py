@@ -1,20 +1,28 @@
-"""The hook into allauth: what happens when an address is proved, and what its errors say.
+"""The hook into allauth: what signing up accepts, what a proved address brings, what errors say.
 
 Knows gifts and the models. The rest of sign-up and sign-in is allauth's own.
 """
 
 from typing import Any
 
-from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils.translation import gettext_lazy as _
 
 from accounts import gifts
-from accounts.models import User
+from accounts.models import TERMS_VERSION, Consent, User
+
+
+def accept_terms(request: HttpRequest, user: User) -> None:
+    """Note which words this person accepted, when and from where."""
+    text = render_to_string("pages/terms_text.html").strip()
+    address = get_adapter(request).get_client_ip(request)
+    Consent.objects.give(user, Consent.Kind.TERMS, TERMS_VERSION, text=text, address=address)
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -28,6 +36,20 @@ class AccountAdapter(DefaultAccountAdapter):
         ),
         "email_password_mismatch": _("The e-mail address or the password is not right."),
     }
+
+    def save_user(
+        self,
+        request: HttpRequest,
+        user: User,
+        form: Any,  # noqa: ANN401 - allauth's contract
+        commit: bool = True,  # noqa: FBT001, FBT002 - allauth's contract
+    ) -> User:
+        """A new person has accepted the terms that the page names, and is 18 or older by them."""
+        with transaction.atomic():
+            saved = super().save_user(request, user, form, commit=commit)
+            if saved.pk:
+                accept_terms(request, saved)
+        return saved
 
     def send_account_already_exists_mail(self, email: str) -> None:
         """A new address costs one password hash; a known one must take as long, or the clock
@@ -50,6 +72,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
         """An address that the sign-in service has proved needs no code of ours."""
         with transaction.atomic():
             user = super().save_user(request, sociallogin, form)
+            accept_terms(request, user)
             if EmailAddress.objects.filter(user=user, verified=True).exists():
                 gifts.welcome(user)
         return user

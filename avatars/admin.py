@@ -7,6 +7,7 @@ is blurred.
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -123,13 +124,21 @@ class AttemptAdmin(ReadOnlyAdmin):
 
 @admin.register(FacePhoto)
 class FacePhotoAdmin(ReadOnlyAdmin):
-    """What is known about a photo; the photo itself is not reached from here."""
+    """What is known about a photo. The photo itself opens on a page of its own, with a reason."""
 
     list_display = ("public_id", "user", "keep", "created_at", "delete_at", "deleted_at")
     list_filter = ("keep",)
     list_select_related = ("user",)
     search_fields = ("=public_id", "user__email")
-    exclude = ("file", "thumb")
+    exclude = ("file", "thumb", "objects_gone")
+    readonly_fields = ("opened",)
+
+    @admin.display(description=_("Photo"))
+    def opened(self, photo: FacePhoto) -> str:
+        if photo.deleted_at:
+            return "–"
+        address = reverse("photo_open", args=[photo.public_id])
+        return format_html('<a href="{}">{}</a>', address, _("Open, with a reason"))
 
 
 @admin.register(Avatar)

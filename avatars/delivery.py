@@ -100,7 +100,7 @@ def take_job_number(attempt: Attempt, job_id: str, now: datetime) -> bool:
     if attempt.provider_job_id:
         return False
     wanting = Attempt.objects.filter(
-        Q(ended_at=None) | Q(outcome=Outcome.UNCERTAIN),
+        Q(ended_at=None) | Q(outcome__in=[Outcome.UNCERTAIN, Outcome.WITHDRAWN]),
         pk=attempt.pk,
         provider_job_id=None,
         rings__lt=MAX_RINGS,

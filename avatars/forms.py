@@ -19,6 +19,7 @@ from avatars.models import FacePhoto, Keep, Quality, Style
 from avatars.models.avatar_requests import AVOID_LIMIT, PROMPT_LIMIT
 
 ACCEPT = "image/jpeg,image/png,image/webp,image/heic,image/heif,.heic,.heif"
+REASON_LETTERS = 300  # as many as a decision's reason holds
 NUMBER_SALT = "avatars.forms.number"
 
 
@@ -69,12 +70,24 @@ class ConsentForm(forms.Form):
     """Two boxes that start empty; both are needed."""
 
     agree = forms.BooleanField(
-        label=_("I agree to this use of my face photo"),
+        label=words.AGREE,
         error_messages={"required": _("Without this we can't send your photo anywhere.")},
     )
     person = forms.BooleanField(
-        label=_("This is me, or I have this person's permission, and they are 18 or older"),
+        label=words.PERSON,
         error_messages={"required": _("We draw only people who agree and are 18 or older.")},
+    )
+
+
+class OpeningForm(forms.Form):
+    """Why a member of staff opens somebody's photo."""
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        min_length=10,
+        max_length=REASON_LETTERS,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=_("The person reads this, word for word, beside your role."),
     )
 
 

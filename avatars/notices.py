@@ -1,10 +1,12 @@
-"""Letters to people: an avatar is ready, or the credits are back. Each is sent once.
+"""Letters to people: an avatar is ready, credits are back, a photo is deleted. Each is sent once.
 
-Knows the requests and their templates. A letter is owed by a column (`mail_due_at`); seeing the
-finished page clears it, and so does the sender, before it sends.
+Knows the requests, the photos and their templates. A letter is owed by a column (`mail_due_at`,
+`record_due_at`); seeing the finished page clears the first, and the sender clears each before it
+sends.
 """
 
 import logging
+from collections import defaultdict
 from smtplib import SMTPException
 
 from django.conf import settings
@@ -15,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from avatars import words
-from avatars.models import AvatarRequest, State
+from avatars.models import AvatarRequest, FacePhoto, State
 
 logger = logging.getLogger("likeness.mail")
 
@@ -63,4 +65,39 @@ def send(avatar_request: AvatarRequest, post: BaseEmailBackend) -> bool:
         [avatar_request.user.email],
         connection=post,
     )
+    return True
+
+
+# ── Deletion records ────────────────────────────────────────────────────────────────────────────
+
+
+def send_records() -> int:
+    """Records of deletions that are done: one letter a person, however many photos went. Returns
+    how many went out.
+    """
+    owed = FacePhoto.objects.filter(record_due_at__lte=timezone.now(), emptied_at__isnull=False)
+    waiting: dict[int, list[FacePhoto]] = defaultdict(list)
+    for photo in owed.filter(user__is_active=True).select_related("user")[:LETTERS_AT_ONCE]:
+        waiting[photo.user_id].append(photo)
+    if not waiting:
+        return 0
+    try:
+        with get_connection() as post:
+            return sum(send_record(photos, post) for photos in waiting.values())
+    except (SMTPException, OSError) as error:
+        logger.warning("letters wait", extra={"why": type(error).__name__})
+        return 0
+
+
+def send_record(photos: list[FacePhoto], post: BaseEmailBackend) -> bool:
+    """One person's letter, about those of these photos that nobody else is writing about."""
+    ours = [photo for photo in photos if photo.claim_record()]
+    if not ours:
+        return False
+    zone = ours[0].user.zone()
+    with timezone.override(zone):
+        context = {"photos": ours, "site": settings.SITE_URL.rstrip("/"), "zone": str(zone)}
+        subject = render_to_string("mail/records_subject.txt", context).strip()
+        body = render_to_string("mail/records.txt", context)
+    send_mail(subject, body, None, [ours[0].user.email], connection=post)
     return True

@@ -1,15 +1,20 @@
 """Safekeeping: photos come in checked and clean, and whatever must go is gone for good.
 
 Knows the nouns, `imaging`, `face_check`, `journal` and `storage`. The plot: `accept` a photo,
-`erase` it on demand or when its time has come, move avatars out, and let `empty_bins` delete the
-objects.
+`erase` it on demand or when its time has come, `withdraw` a consent with all that follows from it,
+move avatars out, and let `empty_bins` delete the objects.
+
+Locks are taken in one order: consent, wallet, requests, photos, files, attempts.
 """
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import BinaryIO
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import Consent, User
@@ -21,17 +26,24 @@ from avatars.models import (
     AvatarRequest,
     FacePhoto,
     FileState,
+    Gone,
     Keep,
     Reason,
     State,
     StoredFile,
 )
+from avatars.models.attempts import GIFT_WATCH, Outcome
 from avatars.models.files import WRITER_GRACE
 from avatars.models.photos import KEEP_FOR
 
 logger = logging.getLogger("likeness.files")
 
 DELETIONS_AT_ONCE = 500
+RECORDS_AT_ONCE = 200
+# Whoever deletes a photo sees its record on the page; the letter is for keeping.
+RECORD_DELAY = timedelta(seconds=60)
+# How orders end of which no picture can come any more; they keep their endings.
+NOTHING_COMES = (Outcome.REFUSED, Outcome.UNREAD, Outcome.FAILED, Outcome.RETURNED)
 
 
 class NoClearFace(Exception):
@@ -42,13 +54,17 @@ class NoClearFace(Exception):
         self.verdict = verdict
 
 
+class ConsentGone(Exception):
+    """The consent was withdrawn while the photo arrived; nothing was stored."""
+
+
 def accept(
     user: User, upload: BinaryIO | bytes, *, consent: Consent, keep: Keep = Keep.MONTH
 ) -> FacePhoto:
     """Clean, check and keep an uploaded photo. Its bytes are re-encoded; name and metadata go.
 
-    Raises imaging.PhotoRefused (unreadable, too large), NoClearFace, or storage.StorageAway; then
-    nothing was stored.
+    Raises imaging.PhotoRefused (unreadable, too large), NoClearFace, ConsentGone, or
+    storage.StorageAway; then nothing was stored.
     """
     journal.refuse_while_resting(timezone.now())
     if consent.user_id != user.pk or not consent.stands():
@@ -64,6 +80,8 @@ def accept(
         for suffix, content in (("jpg", clean.jpeg), ("thumb.jpg", clean.thumb))
     )
     with transaction.atomic():
+        if not consent.lock():
+            raise ConsentGone
         if not StoredFile.objects.keep([file, thumb]):
             raise storage.StorageAway("the upload took too long")
         return FacePhoto.objects.create(
@@ -81,25 +99,125 @@ def accept(
         )
 
 
-def erase(photo: FacePhoto, reason: Reason = Reason.PHOTO_DELETED) -> bool:
+def erase(
+    photo: FacePhoto,
+    reason: Reason = Reason.PHOTO_DELETED,
+    *,
+    why: Gone = Gone.OWNER,
+    tells: bool = True,
+) -> bool:
     """Delete a photo for good. Requests that wait for it are cancelled with their credits back;
-    one that was already read by the provider may still finish. Safe to repeat.
+    one that was already read by the provider may still finish. `tells`: a letter with the record
+    is owed. Safe to repeat.
     """
     now = timezone.now()
     with transaction.atomic():
-        marked = FacePhoto.objects.filter(pk=photo.pk, deleted_at=None)
-        files = [pk for pk in (photo.file_id, photo.thumb_id) if pk]
-        erased = bool(marked.update(deleted_at=now, delete_at=now, file=None, thumb=None))
-        StoredFile.objects.filter(pk__in=files).doom(now)
-        # A face link nobody has followed must not open any more.
-        requests = AvatarRequest.objects.filter(photo=photo)
-        Attempt.objects.filter(request__in=requests, face_open=True).update(face_open=False)
+        record_due_at = now + RECORD_DELAY if tells else None
+        erased = photo.take_away(why, now, record_due_at)
+        doom([pk for pk in (photo.file_id, photo.thumb_id) if pk], [photo.pk], now)
     # Wallet first, then request: so the cancellations stand outside the photo's transaction. A
     # crash before them is met when the request is sent: it ends for want of a photo.
     waiting = AvatarRequest.objects.filter(photo=photo, state__in=[State.HELD, State.QUEUED])
     for avatar_request in waiting.select_related("hold__wallet"):
         avatar_request.finish(State.CANCELLED, reason, now=now)
     return erased
+
+
+def doom(files: list[int], photos: list[int], now: datetime) -> None:
+    """Order the deletion of photos' objects, close the face links nobody has followed, and owe the
+    erasure of what the provider still has of them.
+    """
+    StoredFile.objects.filter(pk__in=files).doom(now)
+    requests = AvatarRequest.objects.filter(photo__in=photos)
+    attempts = Attempt.objects.filter(request__in=requests)
+    attempts.filter(face_open=True).update(face_open=False)
+    attempts.owe_erasure(now)
+
+
+# ── Taking everything back ──────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """What was taken back: photos deleted, requests cancelled, credits returned for them."""
+
+    photos: int
+    requests: int
+    credits: int
+
+
+def withdraw(user: User) -> Stopped:
+    """This person takes back the consent to use their face. No new request is taken until they
+    agree again; their avatars stay.
+    """
+    return stop_everything(user, Reason.CONSENT)
+
+
+def stop_everything(user: User, reason: Reason) -> Stopped:
+    """End the consent to use this person's face and all that stands on it: every open request is
+    CANCELLED with its credits back (engine.md §3, M15), whatever the provider may still bring is
+    given up, all photos are deleted. `reason`: CONSENT, or CLOSED for an account that closes.
+
+    One transaction, or part of the caller's, which must not hold locks that come later in our
+    order: a crash leaves all of it or none, and the objects to the sweep. A worker in mid-flight
+    finds its state gone and commits nothing. Safe to repeat.
+    """
+    with transaction.atomic():
+        # First, and it locks: a photo that arrives just now is refused, or is seen below.
+        Consent.objects.filter(user=user, kind=Consent.Kind.FACE).withdraw(timezone.now())
+        user.wallet.lock()  # from here on nobody submits, captures or releases
+        now = timezone.now()
+        returned = [cancel_whatever_state(pk, reason, now) for pk in open_requests(user)]
+        # Bumped: who is just fetching a late picture holds an older number and gives nothing.
+        watched = late_requests(user, now)
+        AvatarRequest.objects.filter(pk__in=watched, state=State.FAILED).update(
+            due_at=None, lease_no=F("lease_no") + 1
+        )
+        taken = take_photos(user, Gone.CLOSED if reason == Reason.CLOSED else Gone.CONSENT, now)
+        # After their requests and photos: others lock in this order too.
+        cancelled = Attempt.objects.filter(request__in=[pk for pk, _ in returned])
+        late = Attempt.objects.filter(request__in=watched).exclude(outcome__in=NOTHING_COMES)
+        cancelled.live().update(
+            ended_at=now, outcome=Outcome.WITHDRAWN, slot_no=None, face_open=False
+        )
+        late.update(outcome=Outcome.WITHDRAWN)
+        cancelled.owe_erasure(now)
+        late.owe_erasure(now)
+    return Stopped(taken, len(returned), sum(cost for _, cost in returned))
+
+
+def open_requests(user: User) -> list[int]:
+    return list(AvatarRequest.objects.open().filter(user=user).values_list("pk", flat=True))
+
+
+def cancel_whatever_state(pk: int, reason: Reason, now: datetime) -> tuple[int, int]:
+    """M15. The wallet is locked, so nobody else can end it; who moves it meanwhile is waited for.
+    Returns the request and its cost in credits.
+    """
+    while True:
+        avatar_request = AvatarRequest.objects.select_related("hold__wallet").get(pk=pk)
+        if avatar_request.finish(State.CANCELLED, reason, now=now):
+            return pk, avatar_request.cost
+
+
+def late_requests(user: User, now: datetime) -> list[int]:
+    """Failed ones for which the provider may still bring a picture."""
+    sent = Attempt.objects.filter(sent_at__gt=now - GIFT_WATCH, request__user=user)
+    failed = sent.filter(request__state=State.FAILED)
+    return list(failed.values_list("request", flat=True).distinct())
+
+
+def take_photos(user: User, why: Gone, now: datetime) -> int:
+    """All of a person's photos, and what a writer of theirs has just begun to put."""
+    photos = list(
+        FacePhoto.objects.filter(user=user, deleted_at=None).select_related("file", "thumb")
+    )
+    taken = [photo.pk for photo in photos if photo.take_away(why, now, now + RECORD_DELAY)]
+    begun = StoredFile.objects.filter(user=user, state=FileState.WRITING)
+    files = [*begun.values_list("pk", flat=True)]
+    files += [pk for photo in photos for pk in (photo.file_id, photo.thumb_id) if pk]
+    doom(files, taken, now)
+    return len(taken)
 
 
 def change_keep(photo: FacePhoto, keep: Keep) -> None:
@@ -130,13 +248,25 @@ def erase_due() -> int:
     a dead writer left, objects ordered to go. Returns how many objects went.
     """
     now = timezone.now()
-    for photo in FacePhoto.objects.expired(now):
-        erase(photo)
+    for photo in FacePhoto.objects.expired(now).select_related("file", "thumb"):
+        erase(photo, why=Gone.DATE)
     for avatar in Avatar.objects.overdue_in_trash(now):
         purge(avatar)
     # Not at once: a writer that was asleep may only now put its object.
     StoredFile.objects.abandoned(now).update(state=FileState.DOOMED, due_at=now + WRITER_GRACE)
-    return empty_bins(StoredFile.objects.doomed(timezone.now())[:DELETIONS_AT_ONCE])
+    gone = empty_bins(StoredFile.objects.doomed(timezone.now())[:DELETIONS_AT_ONCE])
+    close_records()
+    return gone
+
+
+def close_records() -> int:
+    """Deleted photos of which no object is left now: their record says since when."""
+    closed = 0
+    for photo in FacePhoto.objects.being_emptied()[:RECORDS_AT_ONCE]:
+        keys = [key for key, _sha256 in photo.objects_gone]
+        if not StoredFile.objects.filter(key__in=keys).exists():
+            closed += FacePhoto.objects.filter(pk=photo.pk).update(emptied_at=timezone.now())
+    return closed
 
 
 def empty_bins(files: Iterable[StoredFile]) -> int:

@@ -233,12 +233,12 @@ def accept(
     avatar_request: AvatarRequest, attempt: Attempt, job_id: str, eta: float, now: datetime
 ) -> None:
     """The provider has it: SENDING or UNCERTAIN → GENERATING, first look by its own estimate."""
-    shortest, longest = FIRST_LOOK_SECONDS
-    first_look = now + timedelta(seconds=min(longest, max(shortest, eta)))
+    first_look = now + timedelta(seconds=sorted((*FIRST_LOOK_SECONDS, eta))[1])
     try:
         with transaction.atomic():
             due_at = avatar_request.by_deadline(first_look)
             if not avatar_request.move(State.GENERATING, due_at=due_at):
+                attempt.remember_job(job_id)
                 return
             Attempt.objects.filter(pk=attempt.pk).update(
                 provider_job_id=job_id, eta=eta, accepted_at=now
@@ -256,7 +256,7 @@ def bring_home(
     """Outputs known: → STORING. The slot is free and the face link closed from here on."""
     pictures = candidates(answer)
     job_id = attempt.provider_job_id or answer.job_id or None
-    if job_id and Attempt.objects.filter(provider_job_id=job_id).exclude(pk=attempt.pk).exists():
+    if Attempt.objects.filter(provider_job_id=job_id or "").exclude(pk=attempt.pk).exists():
         job_id = None
     with transaction.atomic():
         if avatar_request.move(State.STORING, due_at=now, setbacks=0):
@@ -267,6 +267,8 @@ def bring_home(
                 provider_job_id=job_id,
                 accepted_at=attempt.accepted_at or now,
             )
+        else:
+            attempt.remember_job(job_id)
 
 
 def candidates(answer: Answer) -> list[list[str]]:
@@ -284,11 +286,8 @@ def back_in_line(
     meantime proves the answer wrong: then the provider has it.
     """
     with transaction.atomic():
-        queued = {
-            "due_at": avatar_request.deadline_at,
-            "setbacks": avatar_request.setbacks + setbacks,
-        }
-        if not avatar_request.move(State.QUEUED, **queued):
+        due_at, setbacks = avatar_request.deadline_at, avatar_request.setbacks + setbacks
+        if not avatar_request.move(State.QUEUED, due_at=due_at, setbacks=setbacks):
             return False
         if attempt.undo(now):
             return True

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from avatars import auditing, generation, notices, reconciling, safekeeping, watching
+from avatars import auditing, erasing, generation, notices, reconciling, safekeeping, watching
 from avatars.models import AvatarRequest, State
 
 logger = logging.getLogger("likeness.engine")
@@ -81,6 +81,8 @@ def take_over() -> None:
 @shared_task
 def erase_due() -> None:
     safekeeping.erase_due()
+    notices.send_records()
+    erasing.ask_due()
 
 
 @shared_task

@@ -6,7 +6,17 @@ Knows the views and webhooks. Ids are UUIDs or tokens, never row numbers.
 from django.urls import path
 
 from avatars import dashboard, provider_page, webhooks
-from avatars.views import create, gallery, media, pages, photos, progress
+from avatars.views import (
+    create,
+    gallery,
+    media,
+    openings,
+    pages,
+    photos,
+    privacy,
+    progress,
+    whereabouts,
+)
 
 urlpatterns = [
     path("", pages.landing, name="landing"),
@@ -31,9 +41,17 @@ urlpatterns = [
     path("faces/", photos.faces, name="faces"),
     path("faces/new/", photos.new, name="face_new"),
     path("faces/consent/", photos.consent, name="face_consent"),
-    path("faces/<uuid:public_id>/", photos.face, name="face"),
+    path("faces/<uuid:public_id>/", whereabouts.face, name="face"),
+    path("faces/<uuid:public_id>/photo/", whereabouts.download, name="face_download"),
+    path("faces/<uuid:public_id>/record/", whereabouts.record, name="face_record"),
     path("faces/<uuid:public_id>/delete/", photos.delete, name="face_delete"),
     path("faces/<uuid:public_id>/keep/", photos.keep, name="face_keep"),
+    path("settings/privacy/", privacy.privacy, name="privacy_settings"),
+    path("settings/privacy/keep/", privacy.keep_default, name="keep_default"),
+    path("settings/privacy/withdraw/", privacy.withdraw, name="consent_withdraw"),
+    # Staff
+    path("admin/photos/<uuid:public_id>/", openings.photo, name="photo_open"),
+    path("admin/photos/<uuid:public_id>/picture/", openings.picture, name="photo_picture"),
     # Files
     path("m/signed/<path:key>", media.signed, name="media_signed"),
     # Machine

@@ -29,6 +29,7 @@ POST = {
     "avatar_purge",
     "face_delete",
     "face_keep",
+    "keep_default",
     "credits_buy",
 }
 ROWS = {
@@ -75,6 +76,13 @@ ROWS = {
     "face": ADAS,
     "face_delete": ADAS,
     "face_keep": ADAS,
+    "face_download": ADAS,
+    "face_record": ADAS,
+    "privacy_settings": OWN,
+    "keep_default": OWN,
+    "consent_withdraw": OWN,
+    "photo_open": STAFF,
+    "photo_picture": STAFF,
     "give_credits": STAFF,
     "refund_purchase": STAFF,
     "accept_purchase": STAFF,
@@ -131,6 +139,8 @@ def address(name: str, adas: dict[str, object], ada) -> str:
         **{f"person_{act}": [ada.pk] for act in staff_people.ACTS},
         "provider_look": [adas["job"].public_id],
         "provider_fail": [adas["job"].public_id],
+        "photo_open": [adas["face"].public_id],
+        "photo_picture": [adas["face"].public_id],
         "media_signed": ["photos/x.jpg"],
         "credits_buy": [factories.create_pack(active=False).pk],
     }
@@ -179,7 +189,7 @@ def test_staff_without_the_right_are_strangers(name, client, ada, adas):
 def test_ada_reaches_what_is_hers(name, client, ada, adas):
     client.force_login(ada)
     assert ask(client, name, address(name, adas, ada)) in (200, 204, 302, 404)
-    if name not in ("avatar_restore", "avatar_purge", "avatar_download"):
+    if name not in ("avatar_restore", "avatar_purge", "avatar_download", "face_record"):
         assert ask(client, name, address(name, adas, ada)) != 404
 
 

@@ -24,6 +24,7 @@ VERBS = {
         "sending",
         "delivery",
         "safekeeping",
+        "erasing",
         "moderation",
         "exporting",
         "journal",

@@ -4,7 +4,7 @@ Everybody above imports from here; these modules know `django` and each other, d
 """
 
 from accounts.models.checks import BookCheck
-from accounts.models.consents import Consent
+from accounts.models.consents import TERMS_VERSION, Consent, ConsentText
 from accounts.models.decisions import Decision, decide
 from accounts.models.packs import CreditPack
 from accounts.models.purchases import NothingToRefund, NotWaiting, Purchase
@@ -22,8 +22,10 @@ from accounts.models.wallets import (
 )
 
 __all__ = [
+    "TERMS_VERSION",
     "BookCheck",
     "Consent",
+    "ConsentText",
     "CreditPack",
     "Decision",
     "Kind",

@@ -190,6 +190,13 @@ class Wallet(models.Model):
         """Credits this person owes after everything available is set against it."""
         return max(0, self.owed - self.available)
 
+    def lock(self) -> None:
+        """Nobody else moves credits of this wallet until the transaction ends. Whoever ends several
+        requests at once, or one that somebody else may be ending, takes it before the first
+        transfer: the other would else hold the transfer's reference and wait for the wallet.
+        """
+        Wallet.objects.filter(pk=self.pk).update(frozen=F("frozen"))
+
     def hold(self, amount: int, reference: str) -> "Transfer":
         """Set credits aside. Its UPDATE locks the wallet, so whatever the same transaction counts
         afterwards cannot be raced. Raises NotEnoughCredits.

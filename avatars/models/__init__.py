@@ -8,7 +8,7 @@ from avatars.models.avatar_requests import MOVES, AvatarRequest, Quality, Reason
 from avatars.models.avatars import Avatar
 from avatars.models.files import FileState, StoredFile
 from avatars.models.pace import Pace, pace
-from avatars.models.photos import FacePhoto, Keep
+from avatars.models.photos import FacePhoto, Gone, Keep, KeepDefault
 
 __all__ = [
     "MOVES",
@@ -18,8 +18,10 @@ __all__ = [
     "Breaker",
     "FacePhoto",
     "FileState",
+    "Gone",
     "Heartbeat",
     "Keep",
+    "KeepDefault",
     "Pace",
     "Quality",
     "Reason",

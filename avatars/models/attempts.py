@@ -5,10 +5,11 @@ Knows requests. A slot is a number on a live attempt, UNIQUE in the database: th
 
 import hashlib
 import secrets
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import models
+from django.db import IntegrityError, models, transaction
 from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce
 
@@ -21,6 +22,10 @@ SLOT_LIMIT = timedelta(minutes=10)
 FACE_LINK_LIFE = timedelta(minutes=15)
 # The provider's outputs vanish after 24 h (its documentation); looking ends well before.
 GIFT_WATCH = timedelta(hours=20)
+# After so long there is nothing left to erase (the same documentation).
+RESULT_LIFE = timedelta(hours=24)
+ERASE_WAIT = timedelta(seconds=30)
+ERASE_LONGEST_WAIT = timedelta(hours=1)
 
 
 def new_token() -> str:
@@ -42,6 +47,7 @@ class Outcome(models.TextChoices):
     UNCERTAIN = "uncertain"  # ended without ever being clear
     RETURNED = "returned"  # not accepted: back in line
     STOPPED = "stopped"  # the request ended for a reason of its own
+    WITHDRAWN = "withdrawn"  # its owner took everything back: nothing of it is ever kept
 
 
 class AttemptQuerySet(models.QuerySet["Attempt"]):
@@ -56,6 +62,16 @@ class AttemptQuerySet(models.QuerySet["Attempt"]):
             face_hits__lt=MAX_FACE_HITS,
             sent_at__gt=now - FACE_LINK_LIFE,
         )
+
+    def owe_erasure(self, now: datetime) -> int:
+        """The provider is to be asked to erase what it still has of these orders, once nobody
+        waits for it any more. Call in the transaction that takes their photo away.
+        """
+        sent = self.filter(sent_at__gt=now - RESULT_LIFE, erase_answered_at=None)
+        return sent.update(erase_due_at=now)
+
+    def erasures_due(self, now: datetime) -> "AttemptQuerySet":
+        return self.filter(erase_due_at__lte=now).order_by("erase_due_at")
 
     def serve_face(self, token: str, now: datetime) -> bool:
         """Count one read of the face link, under the same condition that makes it valid. False: it
@@ -85,12 +101,18 @@ class Attempt(models.Model):
     accepted_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=12, blank=True, choices=Outcome.choices)
+    # The debt of asking the provider to erase its result, and what it said: yes, no or nothing yet.
+    erase_due_at = models.DateTimeField(null=True)
+    erase_tries = models.PositiveSmallIntegerField(default=0)
+    erase_answered_at = models.DateTimeField(null=True)
+    erased = models.BooleanField(null=True)
     # A few words of the provider for staff, cleaned by the client; never shown to people.
     detail = models.CharField(max_length=200, blank=True)
 
     objects = AttemptQuerySet.as_manager()
 
     class Meta:
+        indexes = [models.Index(fields=["erase_due_at"], name="erasures_due")]
         constraints = [
             models.UniqueConstraint(
                 fields=["request"],
@@ -163,7 +185,35 @@ class Attempt(models.Model):
         return (
             self.sent_at is not None
             and self.sent_at + GIFT_WATCH > now
-            and self.outcome not in (Outcome.REFUSED, Outcome.UNREAD, Outcome.FAILED)
+            and self.outcome
+            not in (Outcome.REFUSED, Outcome.UNREAD, Outcome.FAILED, Outcome.WITHDRAWN)
+        )
+
+    def remember_job(self, job_id: str | None) -> None:
+        """The provider names the job of an order that was withdrawn meanwhile: known from now on,
+        so that it can be asked to erase it.
+        """
+        nameless = Attempt.objects.filter(
+            pk=self.pk, outcome=Outcome.WITHDRAWN, provider_job_id=None
+        )
+        with suppress(IntegrityError), transaction.atomic():  # another attempt's: not ours to erase
+            nameless.update(provider_job_id=job_id or None)
+
+    def put_off_erasure(self, until: datetime) -> bool:
+        """Not now. False: somebody else is at it."""
+        mine = Attempt.objects.filter(pk=self.pk, erase_due_at=self.erase_due_at)
+        return bool(mine.update(erase_due_at=until))
+
+    def claim_erasure(self, now: datetime) -> bool:
+        """Ask now, and again later if nobody answers: the waits double up to an hour."""
+        wait = min(ERASE_LONGEST_WAIT, ERASE_WAIT * 2 ** min(self.erase_tries, 10))
+        mine = Attempt.objects.filter(pk=self.pk, erase_due_at=self.erase_due_at)
+        return bool(mine.update(erase_due_at=now + wait, erase_tries=F("erase_tries") + 1))
+
+    def close_erasure(self, now: datetime | None, *, erased: bool | None) -> None:
+        """What the provider said last; nobody asks again. `now` is None when it never answered."""
+        Attempt.objects.filter(pk=self.pk).update(
+            erase_due_at=None, erase_answered_at=now, erased=erased
         )
 
 

@@ -330,6 +330,7 @@ class AvatarRequest(models.Model):
             with transaction.atomic():
                 # Locks are taken wallet first, then request, everywhere.
                 wallet = self.hold.wallet
+                wallet.lock()
                 resolve = wallet.capture if to == State.READY else wallet.release
                 fields = {
                     "state": to,

@@ -8,6 +8,7 @@ from email.utils import parseaddr
 from django import template
 from django.conf import settings
 
+from accounts.models import TERMS_VERSION
 from avatars import generation
 from avatars.imaging import UPLOAD_BYTES
 from avatars.models import Keep, Quality
@@ -41,6 +42,7 @@ def promises() -> dict[str, int | str]:
         "fast": Quality.FAST.cost,
         "standard": Quality.STANDARD.cost,
         "fine": Quality.FINE.cost,
+        "terms_version": TERMS_VERSION,
         "consent_version": generation.FACE_CONSENT_VERSION,
         "contact": parseaddr(settings.DEFAULT_FROM_EMAIL)[1],
     }

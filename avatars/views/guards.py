@@ -17,7 +17,7 @@ from accounts.models import User
 
 View = Callable[..., HttpResponse]
 # Addresses that are a form and its page in one; other acts have no page to come back to.
-FORM_PAGES = ("create", "face_new", "face_consent")
+FORM_PAGES = ("create", "face_new", "face_consent", "consent_withdraw")
 
 
 class PersonRequest(HttpRequest):

@@ -1,10 +1,8 @@
-"""Photos: consent, upload and verdict, the saved ones with their clocks, and where each has been.
+"""Photos: consent, upload and verdict, and the saved ones with their clocks.
 
 Knows `safekeeping` and the refusals of what stands below it.
 """
 
-import hashlib
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +11,9 @@ from django.core.exceptions import ValidationError
 from django.db.models import Count, Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import formats, timezone
-from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from accounts.limits import Limit, address_of, limited
@@ -27,10 +22,10 @@ from avatars import generation, safekeeping, storage, words
 from avatars.face_check import Verdict
 from avatars.forms import ACCEPT, ConsentForm, KeepForm, PhotoForm
 from avatars.imaging import PHOTO_THUMB_BOX, UPLOAD_BYTES, PhotoRefused
-from avatars.models import Attempt, AvatarRequest, FacePhoto, Keep, State, StoredFile
+from avatars.models import AvatarRequest, FacePhoto, Keep, KeepDefault, State, StoredFile
 from avatars.models.avatar_requests import UNDER_WAY
 from avatars.models.photos import KEEP_FOR
-from avatars.safekeeping import NoClearFace
+from avatars.safekeeping import ConsentGone, NoClearFace
 from avatars.storage import StorageAway
 from avatars.views.guards import PersonRequest, signed_in
 
@@ -44,12 +39,6 @@ STORAGE_RETRY_SECONDS = 30
 # ── Consent ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def consent_text() -> str:
-    """The versioned text, in the reader's language; its hash is what was agreed to."""
-    context = {"keep_days": KEEP_FOR[Keep.MONTH].days}
-    return render_to_string("avatars/face_consent_text.html", context).strip()
-
-
 def standing_consent(user: User) -> Consent | None:
     to_this_text = Consent.objects.standing().to(Consent.Kind.FACE, generation.FACE_CONSENT_VERSION)
     return to_this_text.filter(user=user).first()
@@ -61,15 +50,12 @@ def consent(request: PersonRequest) -> HttpResponse:
     form = ConsentForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
         return consent_page(request, form, status=422 if form.is_bound else 200)
-    Consent.objects.get_or_create(
-        user=request.user,
-        kind=Consent.Kind.FACE,
-        version=generation.FACE_CONSENT_VERSION,
-        withdrawn_at=None,
-        defaults={
-            "text_hash": hashlib.sha256(consent_text().encode()).hexdigest(),
-            "address": address_of(request),
-        },
+    Consent.objects.give(
+        request.user,
+        Consent.Kind.FACE,
+        generation.FACE_CONSENT_VERSION,
+        text=words.consent_text(),
+        address=address_of(request),
     )
     return redirect("create" if request.POST.get("next") == "create" else "face_new")
 
@@ -77,7 +63,7 @@ def consent(request: PersonRequest) -> HttpResponse:
 def consent_page(request: PersonRequest, form: ConsentForm, *, status: int = 200) -> HttpResponse:
     context = {
         "form": form,
-        "text": consent_text(),
+        "text": words.consent_body(),
         "next": "create" if "create" in (request.GET.get("next"), request.POST.get("next")) else "",
     }
     return render(request, "avatars/face_consent.html", context, status=status)
@@ -96,7 +82,8 @@ def new(request: PersonRequest) -> HttpResponse:
     if agreed is None:
         return consent_page(request, ConsentForm())
     if request.method != "POST":
-        return upload_page(request, PhotoForm())
+        keep = KeepDefault.of(request.user)
+        return upload_page(request, PhotoForm(initial={"keep": keep}))
     if too_many_photos(request.user):
         return upload_page(request, PhotoForm(), status=409)
     form = PhotoForm(request.POST, request.FILES)
@@ -113,6 +100,8 @@ def new(request: PersonRequest) -> HttpResponse:
         form.add_error("photo", words.photo_refusal(refused))
     except NoClearFace as refused:
         form.add_error("photo", words.judgement(refused.verdict).sentence)
+    except ConsentGone:
+        return consent_page(request, ConsentForm(), status=409)
     except StorageAway:
         context = {"sentence": words.STORAGE_AWAY}
         away = render(request, "avatars/storage_away.html", context, status=503)
@@ -234,71 +223,6 @@ def photo_card(photo: FacePhoto, used: int) -> dict[str, Any]:
 
 
 @signed_in
-def face(request: PersonRequest, public_id: UUID) -> HttpResponse:
-    """Where is my face? One timeline, and a record that stays when the photo is gone."""
-    photo = own_photo(request, public_id)
-    now = timezone.now()
-    is_there = photo.is_present(now)
-    context = {
-        "photo": photo,
-        "is_there": is_there,
-        "picture": link_to(photo.thumb) if is_there else "",
-        "size": thumb_size(photo),
-        "judgement": words.judgement(Verdict.from_dict(photo.verdict)),
-        "download": link_to(photo.file) if is_there else "",
-        "keep_form": KeepForm(initial={"keep": photo.keep}),
-        "events": timeline(photo, now),
-    }
-    return render(request, "avatars/face.html", context)
-
-
-Event = tuple[datetime | None, str, str]  # when, icon, sentence
-
-
-def timeline(photo: FacePhoto, now: datetime) -> list[dict[str, Any]]:
-    """What happened to a photo, oldest first, in plain sentences."""
-    events: list[Event] = [
-        (photo.created_at, "upload", _("Uploaded from your browser.")),
-        (
-            photo.created_at,
-            "shield-check",
-            _("Cleaned: turned upright, location and camera data removed, encoded anew."),
-        ),
-        (photo.created_at, "lock", _("Kept in our private storage.")),
-    ]
-    sent = Attempt.objects.filter(request__photo=photo, sent_at__isnull=False)
-    for attempt in sent.select_related("request").order_by("sent_at"):
-        events += visits(attempt)
-    if photo.deleted_at:
-        events.append((photo.deleted_at, "trash-2", _("Deleted, for good.")))
-    told = [{"at": at, "icon": icon, "text": text} for at, icon, text in events if at]
-    if not photo.deleted_at:
-        coming = max(photo.delete_at, now)
-        told.append({"at": coming, "icon": "calendar-clock", "text": _("Deletes."), "coming": True})
-    return sorted(told, key=lambda event: event["at"])
-
-
-def visits(attempt: Attempt) -> list[Event]:
-    """One order that went to the image service, and how the photo travelled."""
-    avatar = _("“%(words)s”") % {"words": Truncator(attempt.request.prompt).chars(40)}
-    if attempt.face_hash is None:
-        sentence = _("Sent to ModelsLab inside the order for %(avatar)s.")
-        return [(attempt.sent_at, "external-link", sentence % {"avatar": avatar})]
-    sentence = _("Offered to ModelsLab by a private link, for %(avatar)s.")
-    told: list[Event] = [(attempt.sent_at, "external-link", sentence % {"avatar": avatar})]
-    if attempt.face_read_at:
-        fetched = ngettext(
-            "Fetched by that link, once.",
-            "Fetched by that link, %(n)d times.",
-            attempt.face_hits,
-        )
-        told.append((attempt.face_read_at, "download", fetched % {"n": attempt.face_hits}))
-    if attempt.ended_at and not attempt.face_open:
-        told.append((attempt.ended_at, "lock", _("That link closed for good.")))
-    return told
-
-
-@signed_in
 def delete(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Asks once, then the photo goes at once and for good."""
     photo = own_photo(request, public_id)
@@ -307,7 +231,7 @@ def delete(request: PersonRequest, public_id: UUID) -> HttpResponse:
         # Used since that page was opened, so it is no longer a photo nobody wanted: ask.
         return redirect("face_delete", photo.public_id)
     if request.method == "POST":
-        safekeeping.erase(photo)
+        safekeeping.erase(photo, tells=not chooses_another)
         messages.success(request, _("The photo is deleted, for good."))
         return redirect("face_new" if chooses_another else "faces")
     if photo.deleted_at:

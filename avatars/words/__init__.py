@@ -3,6 +3,7 @@
 Pages, letters and tiles say `words.…`; these modules know the nouns and the verbs' errors.
 """
 
+from avatars.words.consents import AGREE, PERSON, consent_body, consent_text
 from avatars.words.endings import (
     ENDINGS,
     NO_CREDITS_USED,
@@ -53,12 +54,14 @@ from avatars.words.wishes import (
 )
 
 __all__ = [
+    "AGREE",
     "BLOCKS",
     "CATEGORIES",
     "ENDINGS",
     "FORM_TOO_OLD",
     "MEGABYTE",
     "NO_CREDITS_USED",
+    "PERSON",
     "PHOTO_GONE",
     "PHOTO_MISSING",
     "PHOTO_REFUSALS",
@@ -71,6 +74,8 @@ __all__ = [
     "Words",
     "about",
     "barred",
+    "consent_body",
+    "consent_text",
     "credits",
     "credits_back",
     "credits_charged",

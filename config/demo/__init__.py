@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 
 from accounts import gifts
 from accounts.models import Consent, CreditPack, Kind, User
-from avatars import generation, safekeeping
+from avatars import generation, safekeeping, words
 from avatars.models import AvatarRequest, FacePhoto, Quality, Style
 
 ADA, BEN, MO = "ada@example.org", "ben@example.org", "mo@example.org"
@@ -73,14 +73,13 @@ def person(email: str, **fields: bool) -> User:
 
 def consent(user: User) -> Consent:
     """The person's standing consent to the current face-photo text."""
-    given, _new = Consent.objects.standing().get_or_create(
-        user=user,
-        kind=Consent.Kind.FACE,
-        version=generation.FACE_CONSENT_VERSION,
-        withdrawn_at=None,
-        defaults={"text_hash": "", "address": "127.0.0.1"},
+    return Consent.objects.give(
+        user,
+        Consent.Kind.FACE,
+        generation.FACE_CONSENT_VERSION,
+        text=words.consent_text(),
+        address="127.0.0.1",
     )
-    return given
 
 
 def gallery(ada: User) -> list[AvatarRequest]:

@@ -11,7 +11,15 @@ from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core import mail
 from django.urls import reverse
 
-from accounts.models import Quota, Transfer, User, Wallet
+from accounts.models import (
+    TERMS_VERSION,
+    Consent,
+    ConsentText,
+    Quota,
+    Transfer,
+    User,
+    Wallet,
+)
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -46,6 +54,21 @@ def test_proving_the_address_brings_three_credits_once(client):
     assert user.verified_at is not None
     assert (user.wallet.available, Transfer.objects.count()) == (3, 1)
     assert client.get(reverse("credits")).status_code == 200
+
+
+def test_the_page_names_the_age_and_signing_up_accepts_the_terms_it_links(client):
+    page = client.get(reverse("account_signup")).content.decode()
+    assert "you confirm you are 18 or older" in page
+    assert f'href="{reverse("terms")}"' in page
+    sign_up(client)
+    accepted = Consent.objects.get()
+    assert (accepted.user.email, accepted.kind) == ("new@example.org", Consent.Kind.TERMS)
+    assert (accepted.version, accepted.address) == (TERMS_VERSION, "127.0.0.1")
+    kept = ConsentText.objects.get(sha256=accepted.text_hash).text
+    terms = client.get(reverse("terms")).content.decode()
+    assert "are 18 or older;" in kept
+    assert kept.splitlines()[0] in terms
+    assert f"Version {TERMS_VERSION}" in terms
 
 
 def test_a_wrong_code_proves_nothing(client):

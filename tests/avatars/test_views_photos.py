@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Consent
-from avatars import generation, safekeeping, storage
+from avatars import generation, safekeeping, storage, words
 from avatars.face_check import Verdict
 from avatars.imaging import UPLOAD_BYTES
 from avatars.models import FacePhoto, Keep, State, StoredFile
@@ -81,14 +81,14 @@ def test_a_consent_keeps_version_hash_of_the_text_time_and_address(client, ada):
         Consent.Kind.FACE,
         generation.FACE_CONSENT_VERSION,
     )
-    assert given.text_hash == hashlib.sha256(photos.consent_text().encode()).hexdigest()
+    assert given.text_hash == hashlib.sha256(words.consent_text().encode()).hexdigest()
     assert (given.address, given.given_at, given.withdrawn_at) == ("192.0.2.7", now, None)
 
 
 def test_the_text_agreed_to_is_the_text_that_was_shown(client, ada):
     client.force_login(ada)
     page = text(client.get(NEW))
-    for paragraph in photos.consent_text().split("\n\n"):
+    for paragraph in words.consent_text().split("\n\n"):
         assert paragraph.strip() in page
 
 
@@ -391,18 +391,22 @@ def test_a_deleted_photo_leaves_a_record_and_nothing_else(client, ada):
     safekeeping.erase(photo)
     client.force_login(ada)
     page = text(client.get(reverse("face", args=[photo.public_id])))
+    assert "Its files are leaving our storage, mostly within a minute." in page
+    safekeeping.erase_due()
+    page = text(client.get(reverse("face", args=[photo.public_id])))
     assert "Your photo is in <strong>no place of ours</strong> any more." in page
-    assert "Deleted, for good." in page
+    assert "You deleted it, for good." in page
+    assert "The last of its files left our storage." in page
     assert photo.sha256 in page
     assert "<img" not in page
 
 
-def test_where_is_my_face_costs_at_most_five_queries(client, ada, django_assert_max_num_queries):
+def test_where_is_my_face_costs_at_most_six_queries(client, ada, django_assert_max_num_queries):
     photo = factories.create_photo(ada)
     for _time in range(3):
         factories.create_request_in(State.GENERATING, ada, photo=photo)
     client.force_login(ada)
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):
         response = client.get(reverse("face", args=[photo.public_id]))
     assert len(gzip.compress(response.content)) <= 9_000
 

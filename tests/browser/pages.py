@@ -42,6 +42,8 @@ OWN = {
     "credits": "/credits/",
     "refunds": "/credits/refund/",
     "statement": "/credits/statement/",
+    "privacy-settings": "/settings/privacy/",
+    "consent-withdraw": "/settings/privacy/withdraw/",
     "email": "/accounts/email/",
     "password": "/accounts/password/change/",
     "two-step": "/accounts/2fa/",
@@ -89,8 +91,13 @@ def visits(site: Site) -> list[Visit]:
     found.append(Visit("receipt", f"{receipt.path}receipt/", ADA))
     found += [
         Visit(f"{name}--empty", OWN[name], BEN)
-        for name in ("create", "gallery", "trash", "faces", "new-face", "credits")
+        for name in (
+            *("create", "gallery", "trash", "faces", "new-face", "credits"),
+            "privacy-settings",
+        )
     ]
+    photo = next(visit for visit in found if visit.name == "face").path.split("/")[2]
+    found.append(Visit("admin--photo-open", f"/admin/photos/{photo}/", MO))
     user = site.rows(f"select id from accounts_user where email = '{BEN}'")[0][0]
     found += [Visit(name, path, MO) for name, path in STAFF.items()]
     ada = site.rows(f"select id from accounts_user where email = '{ADA}'")[0][0]

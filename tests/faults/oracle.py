@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-# engine.md §3 by its numbers; M1 makes a wish. Review (M2, M3) and closing (M15) have no verbs.
+# engine.md §3 by its numbers; M1 makes a wish. Review (M2, M3) has no verbs.
 MOVES: dict[str, tuple[tuple[str, ...], str]] = {
     "M4": (("queued",), "cancelled"),
     "M5": (("queued",), "sending"),
@@ -20,6 +20,7 @@ MOVES: dict[str, tuple[tuple[str, ...], str]] = {
     "M12": (("sending", "generating"), "queued"),
     "M13": (("queued", "sending", "uncertain", "generating", "storing"), "failed"),
     "M14": (("storing",), "ready"),
+    "M15": (("queued", "sending", "uncertain", "generating", "storing"), "cancelled"),
 }
 LISTED = {("M1", ""), *((move, state) for move, (states, _) in MOVES.items() for state in states)}
 SEEN: Counter[tuple[str, str]] = Counter()  # moves and where from, in all histories of a run
@@ -81,7 +82,7 @@ class Order:
         return (
             self.sent_at is not None
             and self.sent_at + GIFT_WATCH > now()
-            and self.outcome not in ("refused", "unread", "failed")
+            and self.outcome not in ("refused", "unread", "failed", "withdrawn")
             and bool(self.job or self.has_outputs)
         )
 
@@ -187,6 +188,26 @@ class Oracle:
                 for order in wish.orders:
                     order.link_open = False
 
+    def withdraw(self, person: str) -> int:
+        """All that is open ends, whatever may still come is given up, all photos go."""
+        own = [wish for wish in self.wishes.values() if wish.person == person]
+        stopped = [wish for wish in own if wish.is_open]
+        for wish in stopped:
+            self.resolve(wish, "M15", "consent")
+            if wish.live:
+                wish.live.end("withdrawn")
+        for wish in own:
+            sent = [order.sent_at for order in wish.orders if order.sent_at]
+            if wish.state == "failed" and any(at > now() - GIFT_WATCH for at in sent):
+                wish.lease += 1
+                for order in wish.orders:
+                    if order.outcome not in ("refused", "unread", "failed", "returned"):
+                        order.outcome = "withdrawn"
+        for photo in self.photos:
+            if photo.person == person:
+                self.erase(photo)
+        return len(stopped)
+
     def erase_due(self) -> None:
         """A photo in use stays, however old."""
         in_use = [wish.photo for wish in self.wishes.values() if wish.is_open]
@@ -223,10 +244,15 @@ class Oracle:
             return False
         if order.rings < MOST_RINGS:
             order.rings += 1
-            wanted = order.outcome in ("", "uncertain") and not order.job
+            wanted = order.outcome in ("", "uncertain", "withdrawn") and not order.job
             if agrees and wanted and not self.whose(job):
                 order.job = job
         return True
+
+    def answered_too_late(self, order: Order, kind: str, job: str) -> None:
+        """Of an order that was taken back only the number is kept, so that it can be erased."""
+        if kind in ("accepted", "done") and order.outcome == "withdrawn" and not self.whose(job):
+            order.job = order.job or job
 
     def whose(self, job: str) -> Order | None:
         every = (order for wish in self.wishes.values() for order in wish.orders)

@@ -26,6 +26,7 @@ from avatars import delivery, generation, safekeeping, sending
 from avatars.face_gen import Answer
 from avatars.face_gen import Outcome as Seen
 from avatars.models import Attempt, AvatarRequest, FacePhoto, Quality, State, StoredFile
+from avatars.models.attempts import Outcome
 from tests import factories
 from tests.faults import oracle
 from tests.faults.histories import DOORS, MONTHLY, OUTPUT, PICTURE, Cast, Letter, World, everything
@@ -198,6 +199,14 @@ class Histories(World):
         if is_swept:
             self.sweep_once()
 
+    @precondition(has(*oracle.OPEN))
+    @rule(person=st.sampled_from((None,) * 4 + ("ada", "ben")))
+    def a_consent_is_withdrawn(self, person: str | None) -> None:
+        """Seldom: whoever has done it has no photo any more."""
+        if person:
+            stopped = safekeeping.withdraw(self.person(person))
+            assert stopped.requests == self.oracle.withdraw(person)
+
     @precondition(lambda self: self.oracle.wishes)
     @rule(which=some)
     def somebody_advances_whatever_there_is(self, which: int) -> None:
@@ -298,6 +307,8 @@ class Histories(World):
         sending.record(letter.worker, Attempt.objects.get(pk=letter.attempt_pk), answer)
         if counts:
             self.oracle.answer(wish, kind, job, eta)
+        else:
+            self.oracle.answered_too_late(letter.order, kind, job)
 
     def latest(self, which: int) -> Letter:
         """Mostly one that is still waited for."""
@@ -340,7 +351,9 @@ class Histories(World):
         stale = self.stale()
         row = copy.copy(stale[which % len(stale)])
         attempt = row.attempts.last() or Attempt(request=row, number=1)
-        now, answer = timezone.now(), Answer(Seen.DONE, "job-x", outputs=(OUTPUT,))
+        # The one thing told of an order that was taken back is its number (see an_answer_comes).
+        job = "" if attempt.outcome == Outcome.WITHDRAWN else "job-x"
+        now, answer = timezone.now(), Answer(Seen.DONE, job, outputs=(OUTPUT,))
         verbs: tuple[Callable[[], object], ...] = (
             lambda: row.finish(State.READY, now=now),
             lambda: row.finish(State.FAILED, "late", now=now),
@@ -351,7 +364,7 @@ class Histories(World):
             lambda: generation.cancel(row),
             lambda: sending.give_up(row, "late", now),
             lambda: sending.bring_home(row, attempt, answer, now),
-            lambda: sending.accept(row, attempt, "job-x", 1.0, now),
+            lambda: sending.accept(row, attempt, job, 1.0, now),
             lambda: sending.back_in_line(row, attempt, now),
             lambda: sending.drawn_in_vain(row, attempt, now),
             lambda: sending.start(row, 1, now),
