@@ -18,7 +18,7 @@ from django.urls import reverse
 from stripe.params.checkout import SessionCreateParams
 
 from accounts.models import CreditPack, Kind, Purchase, Refund, User
-from accounts.models.purchases import Payment, Reversal
+from accounts.models.purchases import Payment, PersonGone, Reversal
 
 logger = logging.getLogger("likeness.money")
 staff = logging.getLogger("likeness.staff")
@@ -30,6 +30,7 @@ SIGNATURE_SECONDS = 300  # an older event is a replay; Stripe signs each telling
 SESSION_QUERY = "?session={CHECKOUT_SESSION_ID}"  # Stripe fills in the number
 PAGE = 100  # rows a list call brings; Stripe's largest
 READINGS = 5  # of one payment, while others keep touching its row
+ACCOUNT_CLOSED = "its account is closed"
 REFUND_STANDS = frozenset({"pending", "requires_action", "succeeded"})
 REFUND_OVER = frozenset({"failed", "canceled"})
 DISPUTE_STANDS = frozenset(
@@ -135,13 +136,22 @@ def fulfil(session_id: str) -> Purchase | None:
     if session.payment_status == "unpaid":
         if is_over(session) and purchase.session_id == session.id:
             purchase.expire()
-    elif wrong := mismatch(session, purchase):
+    elif wrong := mismatch(session, purchase) or credit(session, purchase):
         if purchase.set_aside() or purchase.state == Purchase.State.PAID:
             staff.error("paid and not credited: %s, because %s", session.id, wrong)
-    elif purchase.credit(payment_in(session)):
-        logger.info("credits bought", extra={"to": purchase.user_id, "credits": purchase.credits})
     purchase.refresh_from_db()
     return purchase
+
+
+def credit(session: stripe.checkout.Session, purchase: Purchase) -> str:
+    """Credit it once; why not, when its account was closed since the purchase was read."""
+    try:
+        if purchase.credit(payment_in(session)):
+            bought = {"to": purchase.user_id, "credits": purchase.credits}
+            logger.info("credits bought", extra=bought)
+    except PersonGone:
+        return ACCOUNT_CLOSED
+    return ""
 
 
 def is_over(session: stripe.checkout.Session) -> bool:
@@ -177,7 +187,7 @@ def mismatch(session: stripe.checkout.Session, purchase: Purchase) -> str:
         (not discount or session.allow_promotion_codes, f"nobody allowed {discount} off"),
         (total == purchase.amount_cents - discount + tax, f"its total is {total}"),
         (received == total, f"its payment has received {received} of {total}"),
-        (purchase.user is not None, "its account is closed"),
+        (purchase.user is not None, ACCOUNT_CLOSED),
     )
     return next((why for is_right, why in checks if not is_right), "")
 

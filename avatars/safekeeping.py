@@ -7,6 +7,7 @@ objects.
 
 import logging
 from collections.abc import Iterable
+from datetime import datetime
 from typing import BinaryIO
 
 from django.db import transaction
@@ -19,6 +20,7 @@ from avatars.models import (
     Attempt,
     Avatar,
     AvatarRequest,
+    Export,
     FacePhoto,
     FileState,
     Keep,
@@ -34,6 +36,10 @@ logger = logging.getLogger("likeness.files")
 DELETIONS_AT_ONCE = 500
 
 
+class ConsentGone(Exception):
+    """The consent was withdrawn while the photo was read; nothing was kept."""
+
+
 class NoClearFace(Exception):
     """The photo shows no face, or more than one; nothing was stored."""
 
@@ -47,8 +53,8 @@ def accept(
 ) -> FacePhoto:
     """Clean, check and keep an uploaded photo. Its bytes are re-encoded; name and metadata go.
 
-    Raises imaging.PhotoRefused (unreadable, too large), NoClearFace, or storage.StorageAway; then
-    nothing was stored.
+    Raises imaging.PhotoRefused (unreadable, too large), NoClearFace, ConsentGone, or
+    storage.StorageAway; then nothing was stored.
     """
     journal.refuse_while_resting(timezone.now())
     if consent.user_id != user.pk or not consent.stands():
@@ -63,9 +69,31 @@ def accept(
         journal.write("photos", suffix, content, user, now)
         for suffix, content in (("jpg", clean.jpeg), ("thumb.jpg", clean.thumb))
     )
+    try:
+        return keep_photo(user, consent, keep, clean, verdict, (file, thumb), now)
+    except ConsentGone:
+        StoredFile.objects.filter(pk__in=[file.pk, thumb.pk]).doom(now)
+        raise
+
+
+def keep_photo(
+    user: User,
+    consent: Consent,
+    keep: Keep,
+    clean: imaging.CleanPhoto,
+    verdict: Verdict,
+    files: tuple[StoredFile, StoredFile],
+    now: datetime,
+) -> FacePhoto:
+    """The photo's row, with its files and under its consent, or none of it."""
+    file, thumb = files
     with transaction.atomic():
         if not StoredFile.objects.keep([file, thumb]):
             raise storage.StorageAway("the upload took too long")
+        # A touch that locks the row: a withdrawal, or the closing of the account, comes wholly
+        # before, and then no photo is kept, or wholly after, and then takes this one along.
+        if not Consent.objects.standing().filter(pk=consent.pk).update(withdrawn_at=None):
+            raise ConsentGone
         return FacePhoto.objects.create(
             user=user,
             consent=consent,
@@ -94,6 +122,8 @@ def erase(photo: FacePhoto, reason: Reason = Reason.PHOTO_DELETED) -> bool:
         # A face link nobody has followed must not open any more.
         requests = AvatarRequest.objects.filter(photo=photo)
         Attempt.objects.filter(request__in=requests, face_open=True).update(face_open=False)
+        if erased:
+            Export.objects.filter(user=photo.user_id).void(now)
     # Wallet first, then request: so the cancellations stand outside the photo's transaction. A
     # crash before them is met when the request is sent: it ends for want of a photo.
     waiting = AvatarRequest.objects.filter(photo=photo, state__in=[State.HELD, State.QUEUED])
@@ -122,18 +152,21 @@ def purge(avatar: Avatar) -> bool:
         purged = unchanged.update(file=None, thumb=None, trashed_at=avatar.trashed_at or now)
         if purged:
             StoredFile.objects.filter(pk__in=files).doom(now)
+            Export.objects.filter(user=avatar.user_id).void(now)
     return bool(purged)
 
 
 def erase_due() -> int:
-    """Everything whose time has come: photos past their date, trash past its period, objects that
-    a dead writer left, objects ordered to go. Returns how many objects went.
+    """Everything whose time has come: photos past their date, trash past its period, exports past
+    their day, objects that a dead writer left or that were ordered to go. Returns how many objects
+    went.
     """
     now = timezone.now()
     for photo in FacePhoto.objects.expired(now):
         erase(photo)
     for avatar in Avatar.objects.overdue_in_trash(now):
         purge(avatar)
+    Export.objects.overdue(now).expire(now)
     # Not at once: a writer that was asleep may only now put its object.
     StoredFile.objects.abandoned(now).update(state=FileState.DOOMED, due_at=now + WRITER_GRACE)
     return empty_bins(StoredFile.objects.doomed(timezone.now())[:DELETIONS_AT_ONCE])

@@ -12,7 +12,15 @@ from django.conf import settings
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from avatars import auditing, generation, notices, reconciling, safekeeping
+from avatars import (
+    auditing,
+    exporting,
+    generation,
+    leaving,
+    notices,
+    reconciling,
+    safekeeping,
+)
 from avatars.models import AvatarRequest, State
 
 logger = logging.getLogger("likeness.engine")
@@ -81,6 +89,16 @@ def take_over() -> None:
 @shared_task
 def erase_due() -> None:
     safekeeping.erase_due()
+
+
+@shared_task
+def leave() -> None:
+    leaving.go_on()
+
+
+@shared_task
+def make_exports() -> None:
+    exporting.prepare_due()
 
 
 @shared_task

@@ -6,7 +6,7 @@ Knows the views and webhooks. Ids are UUIDs or tokens, never row numbers.
 from django.urls import path
 
 from avatars import webhooks
-from avatars.views import create, gallery, media, pages, photos, progress
+from avatars.views import belongings, create, gallery, media, pages, photos, progress
 
 urlpatterns = [
     path("", pages.landing, name="landing"),
@@ -34,6 +34,9 @@ urlpatterns = [
     path("faces/<uuid:public_id>/", photos.face, name="face"),
     path("faces/<uuid:public_id>/delete/", photos.delete, name="face_delete"),
     path("faces/<uuid:public_id>/keep/", photos.keep, name="face_keep"),
+    # Settings
+    path("settings/data/", belongings.data, name="data"),
+    path("settings/data/exports/<uuid:public_id>/", belongings.export, name="export"),
     # Files
     path("m/signed/<path:key>", media.signed, name="media_signed"),
     # Machine

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
+from avatars import exporting
 from avatars.models import State
 from tests import factories
 
@@ -29,6 +31,7 @@ POST = {
     "face_delete",
     "face_keep",
     "credits_buy",
+    "account_keep",
 }
 ROWS = {
     "landing": OPEN,
@@ -58,6 +61,10 @@ ROWS = {
     "credits_refunds": OWN,
     "credits_statement": OWN,
     "credits_sheet": OWN,
+    "data": OWN,
+    "account_close": OWN,
+    "account_keep": OWN,
+    "export": ADAS,
     "credits_return": ADAS,
     "credits_receipt": ADAS,
     "credits_refund": ADAS,
@@ -100,6 +107,7 @@ def adas(ada) -> dict[str, object]:
         "avatar": factories.create_avatar(ada),
         "face": waiting.photo,
         "credits": factories.create_purchase(ada),
+        "export": exporting.ask(ada, timezone.now()),
     }
 
 

@@ -3,6 +3,7 @@
 Everybody above imports from here; these modules know `django` and each other, downwards.
 """
 
+from accounts.models.closings import Closing
 from accounts.models.consents import Consent
 from accounts.models.decisions import Decision, decide
 from accounts.models.purchases import CreditPack, NothingToRefund, Purchase, Refund
@@ -19,6 +20,7 @@ from accounts.models.wallets import (
 )
 
 __all__ = [
+    "Closing",
     "Consent",
     "CreditPack",
     "Decision",

@@ -34,6 +34,10 @@ class NothingToRefund(Exception):
     """Too old, never paid, or all of it spent; nothing moved."""
 
 
+class PersonGone(Exception):
+    """The account was closed at this very moment; nothing was credited."""
+
+
 class CreditPack(models.Model):
     """What staff sell. A sold pack is retired, not changed; a purchase keeps its own snapshot."""
 
@@ -196,14 +200,15 @@ class Purchase(models.Model):
     @transaction.atomic
     def credit(self, payment: Payment) -> bool:
         """The credits of a paid checkout, once, however many call at the same moment. False when
-        another was first. An EXPIRED one that was paid after all is credited too.
+        another was first. An EXPIRED one that was paid after all is credited too. Raises
+        PersonGone.
         """
         payable = Q(state__in=[self.State.OPEN, self.State.EXPIRED])
         if not Purchase.objects.filter(payable, pk=self.pk).update(touches=F("touches") + 1):
             return False
         self.refresh_from_db()
         if self.user is None:
-            raise ValueError("a purchase without a person is set aside, not credited")
+            raise PersonGone
         transfer = self.user.wallet.buy(self.credits, payment.session_id)
         self._move(
             [self.State.OPEN, self.State.EXPIRED],

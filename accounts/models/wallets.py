@@ -1,6 +1,7 @@
 """Wallet and Transfer: every credit, where it is and how it came there. All of the money.
 
-Knows triggers alone. `_post` is the only code in the house that writes a pocket.
+Knows triggers alone. `_post` is the only code in the house that writes a pocket; `_release_all` is
+the same for many at once.
 
 A wallet has three pockets. `available` and `reserved` hold credits; `owed` counts credits that a
 bank took back from us, set against available: a person may spend max(0, available - owed). The
@@ -8,6 +9,7 @@ other side of a transfer is a house pocket, a name without a row, so there is no
 for. Amounts are whole credits. Transfers are never edited: a mistake is answered by a new row.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -156,6 +158,37 @@ def _post(
     return transfer
 
 
+@transaction.atomic
+def _release_all(wallet: "Wallet", costs: Mapping[str, int]) -> dict[str, "Transfer"]:
+    """`_post` for many releases, in the order that locks nobody out: every reference first, sorted,
+    then the wallet once. Whoever holds a reference waits for the wallet alone, so one who held the
+    wallet and asked for references could meet them in a deadlock.
+    """
+    posted: dict[str, Transfer] = {}
+    for reference, amount in sorted(costs.items()):
+        transfer = Transfer(
+            wallet=wallet,
+            kind=Kind.RELEASE,
+            source=Pocket.RESERVED,
+            target=Pocket.AVAILABLE,
+            amount=amount,
+            reference=f"resolve:{reference}",
+        )
+        try:
+            with transaction.atomic():
+                transfer.save(force_insert=True)
+        except IntegrityError:
+            if not Transfer.objects.filter(reference=transfer.reference).exists():
+                raise  # not the reference, but another promise of the table
+        else:
+            posted[reference] = transfer
+    total = sum(costs[reference] for reference in posted)
+    guarded = Wallet.objects.filter(_guard(Kind.RELEASE, total), pk=wallet.pk)
+    if not guarded.update(**pocket_changes(Kind.RELEASE, total)):
+        raise NotEnoughCredits(wallet, total)
+    return posted
+
+
 def reversal_reference(kind: Kind, key: str) -> str:
     """`refund:…`, `refund-undone:…`, `dispute:…` or `dispute-won:…`."""
     return f"{kind.value.replace('_', '-')}:{key}"
@@ -205,6 +238,26 @@ class Wallet(models.Model):
     def release(self, amount: int, reference: str) -> "Transfer":
         """Give back what was held. Raises ReferenceTaken when the hold was already captured."""
         return _post(self, Kind.RELEASE, amount, f"resolve:{reference}")
+
+    def release_all(self, costs: Mapping[str, int]) -> dict[str, "Transfer"]:
+        """Give back many holds: `costs` is credits by reference. The answer has those released now;
+        one that is missing was resolved by somebody else, whose transaction has ended. Locks the
+        wallet also when there is nothing to give back.
+        """
+        return _release_all(self, costs)
+
+    def lapse(self) -> "Transfer | None":
+        """What the closed account could still have spent; what is set against a debt stays beside
+        it. None when there was nothing.
+        """
+        Wallet.objects.filter(pk=self.pk).update(frozen=F("frozen"))  # locks: then it is read
+        self.refresh_from_db()
+        left = max(0, self.available - self.owed)
+        return _post(self, Kind.LAPSE, left, f"close:{self.pk}") if left else None
+
+    def leave_its_person(self) -> None:
+        """The ledger stays and names nobody."""
+        Wallet.objects.filter(pk=self.pk).update(user=None)
 
     def grant(
         self,

@@ -82,6 +82,8 @@ class Attempt(models.Model):
     sent_at = models.DateTimeField(null=True)
     accepted_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    # When the provider was told to delete its picture; no more is asked of it then.
+    erased_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=12, blank=True, choices=Outcome.choices)
     # A few words of the provider for staff, cleaned by the client; never shown to people.
     detail = models.CharField(max_length=200, blank=True)

@@ -30,7 +30,7 @@ from avatars.imaging import PHOTO_THUMB_BOX, UPLOAD_BYTES, PhotoRefused
 from avatars.models import Attempt, AvatarRequest, FacePhoto, Keep, State, StoredFile
 from avatars.models.avatar_requests import UNDER_WAY
 from avatars.models.photos import KEEP_FOR
-from avatars.safekeeping import NoClearFace
+from avatars.safekeeping import ConsentGone, NoClearFace
 from avatars.storage import StorageAway
 from avatars.views.guards import PersonRequest, signed_in
 
@@ -113,6 +113,8 @@ def new(request: PersonRequest) -> HttpResponse:
         form.add_error("photo", words.photo_refusal(refused))
     except NoClearFace as refused:
         form.add_error("photo", words.judgement(refused.verdict).sentence)
+    except ConsentGone:
+        return consent_page(request, ConsentForm())
     except StorageAway:
         context = {"sentence": words.STORAGE_AWAY}
         away = render(request, "avatars/storage_away.html", context, status=503)
