@@ -23,7 +23,6 @@ from accounts.models import (
 )
 from accounts.models.findings import Finding, finding, report
 
-
 # A closing is over in minutes; what the provider may still have, within its own day.
 CLOSING_LIMIT = timedelta(days=1)
 

@@ -136,8 +136,9 @@ def fulfil(session_id: str) -> Purchase | None:
     if session.payment_status == "unpaid":
         if is_over(session) and purchase.session_id == session.id:
             purchase.expire()
-    elif wrong := mismatch(session, purchase) or credit(session, purchase):
-        if purchase.set_aside() or purchase.state == Purchase.State.PAID:
+    else:
+        wrong = mismatch(session, purchase) or credit(session, purchase)
+        if wrong and (purchase.set_aside() or purchase.state == Purchase.State.PAID):
             staff.error("paid and not credited: %s, because %s", session.id, wrong)
     purchase.refresh_from_db()
     return purchase

@@ -1,8 +1,9 @@
 """Closing an account: asked for, called off or carried out, until nothing names the person.
 
-Knows the nouns and `signals`. The plot: `close` (at once: signed out everywhere, and whoever listens
-to `account_closing` lets go of what is theirs), `keep` within the window, `go_on` when its time has
-come. The files and rows of the room above go between `start` and `end`, in steps of its own.
+Knows the nouns and `signals`. The plot: `close` (at once: signed out everywhere, and whoever
+listens to `account_closing` lets go of what is theirs), `keep` within the window, `go_on` when its
+time has come. The files and rows of the room above go between
+`start` and `end`, in steps of its own.
 
 Stripe keeps the invoices, which the law asks for, and nothing else of ours: a checkout is given an
 address alone, and makes no Customer (docs.stripe.com/api/checkout/sessions/create,
@@ -20,13 +21,12 @@ from django.db import transaction
 from django.db.models import F, ProtectedError
 
 from accounts.models import Closing, Purchase, User
-from accounts.models.closings import CANCEL_WINDOW
+from accounts.models.closings import CANCEL_WINDOW, Step
 from accounts.signals import account_closing
 
 logger = logging.getLogger("likeness.closing")
 staff = logging.getLogger("likeness.staff")
 
-Step = Closing.Step
 SESSIONS_AT_ONCE = 500
 RETRY = timedelta(minutes=1)
 CLOSED_ACCOUNT = "a closed account"
@@ -86,7 +86,7 @@ def start(closing: Closing, now: datetime) -> None:
     """The days are over: nobody comes back in, and the room above may begin."""
     with transaction.atomic():
         if closing.move(Step.EMPTYING, due_at=now, letter_due=False):
-            User.objects.filter(pk=closing.user_id).update(
+            User.objects.filter(pk=closing.user_id or 0).update(
                 is_active=False, sign_outs=F("sign_outs") + 1
             )
 
@@ -106,6 +106,7 @@ def end(closing: Closing, now: datetime) -> None:
     except ProtectedError as error:
         # A writer that had slept added something: it goes the way of the rest.
         staff.warning("a closing met rows that were gone before: %s", type(error).__name__)
+        closing.refresh_from_db()  # as it was before the transaction that came to nothing
         closing.move(Step.EMPTYING, due_at=now)
 
 

@@ -17,7 +17,7 @@ from django.urls import reverse
 
 from accounts import money
 from accounts.models import Closing, Purchase
-from accounts.models.closings import LETTER_PERIOD
+from accounts.models.closings import LETTER_PERIOD, Step
 
 staff = logging.getLogger("likeness.staff")
 logger = logging.getLogger("likeness.mail")
@@ -68,9 +68,9 @@ def send(purchase: Purchase, post: BaseEmailBackend) -> bool:
 
 def tell_of_closings(now: datetime) -> int:
     """Letters about accounts that close or have closed. Returns how many went out."""
-    waiting = Closing.objects.filter(letter_due=True, step=Closing.Step.WAITING)
+    waiting = Closing.objects.filter(letter_due=True, step=Step.WAITING)
     closing = list(waiting.select_related("user")[:LETTERS_AT_ONCE])
-    steps = [Closing.Step.GONE]
+    steps = [Step.GONE]
     gone = list(Closing.objects.due(steps, now).values_list("pk", flat=True)[:LETTERS_AT_ONCE])
     if not closing and not gone:
         return 0

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import IO, Any
 
+from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, models, transaction
@@ -148,7 +150,8 @@ def photos_of(user: User) -> models.QuerySet[FacePhoto]:
 # ── The rows ────────────────────────────────────────────────────────────────────────────────────
 
 
-def tables(user: User) -> Iterator[tuple[str, Iterable[Row]]]:
+def tables(user: User) -> Iterator[tuple[str, Any]]:
+    """Name and rows, which come one by one."""
     yield "profile", [profile(user)]
     yield "avatars", map(avatar_row, avatars_of(user).iterator(ROWS_AT_ONCE))
     requests = AvatarRequest.objects.filter(user=user).select_related("photo").order_by("pk")
@@ -181,12 +184,12 @@ def tables(user: User) -> Iterator[tuple[str, Iterable[Row]]]:
 
 def profile(user: User) -> Row:
     wallet, quota = user.wallet, user.quota
-    addresses = user.emailaddress_set.values("email", "verified", "primary")
-    linked = user.socialaccount_set.values("provider", "uid", "date_joined", "last_login")
+    addresses = EmailAddress.objects.filter(user=user).values("email", "verified", "primary")
+    linked = SocialAccount.objects.filter(user=user)
     return {
         "email": user.email,
         "addresses": list(addresses),
-        "linked_accounts": list(linked),
+        "linked_accounts": list(linked.values("provider", "uid", "date_joined", "last_login")),
         "display_name": user.display_name,
         "time_zone": user.time_zone,
         "joined_at": user.date_joined,

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import BinaryIO
+from io import BufferedRandom
 
 from accounts.models import User
 from avatars import storage
@@ -27,7 +27,7 @@ def write(folder: str, suffix: str, content: bytes, user: User, now: datetime) -
 
 
 def write_file(
-    folder: str, suffix: str, content: BinaryIO, user: User, now: datetime
+    folder: str, suffix: str, content: BufferedRandom, user: User, now: datetime
 ) -> StoredFile:
     """The same for one too large for memory: an open file on the disk, read from its beginning."""
     refuse_while_resting(now)

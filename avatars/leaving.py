@@ -15,6 +15,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from accounts.models import Closing, Consent, User
+from accounts.models.closings import Step
 from accounts.signals import account_closing
 from avatars import face_gen, safekeeping, stopping
 from avatars.models import (
@@ -31,7 +32,6 @@ from avatars.models.attempts import SLOT_LIMIT, Outcome
 
 logger = logging.getLogger("likeness.closing")
 
-Step = Closing.Step
 # The provider's own files end by themselves (its documentation: 24 h).
 PROVIDER_KEEPS = timedelta(hours=24)
 JOBS_AT_ONCE = 20
@@ -51,8 +51,9 @@ def let_go(user: User, closing: Closing, now: datetime, **_signal: Any) -> None:
     """
     stopping.stop_everything(user, Reason.CLOSED)
     photos = FacePhoto.objects.filter(user=user, deleted_at=None)
-    faces = StoredFile.objects.filter(user=user, key__startswith="photos/")
-    closing.note({"photos": photos.count()}, faces.values_list("key", flat=True))
+    # Avatars may yet be kept, so they are not written into the receipt before they go.
+    going = StoredFile.objects.filter(user=user).exclude(key__startswith="avatars/")
+    closing.note({"photos": photos.count()}, going.values_list("key", flat=True))
     for photo in photos:
         safekeeping.erase(photo, Reason.CLOSED)
     Export.objects.filter(user=user).end(now)

@@ -6,7 +6,8 @@ Knows Django's storages and the settings; none of our rows. The only importer of
 import os
 import time
 from collections.abc import Iterator
-from typing import Any, BinaryIO, cast
+from io import BufferedRandom
+from typing import Any, cast
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -211,7 +212,7 @@ def put(key: str, content: bytes) -> None:
         raise StorageAway(type(error).__name__) from error
 
 
-def put_file(key: str, content: BinaryIO) -> None:
+def put_file(key: str, content: BufferedRandom) -> None:
     """The same for an open file of the disk, which may be larger than memory."""
     try:
         private().save(key, File(content))

@@ -18,7 +18,7 @@ from accounts import closing
 from accounts.forms import CloseForm
 from accounts.limits import Limit, limited
 from accounts.models import Closing
-from accounts.models.closings import CANCEL_WINDOW
+from accounts.models.closings import CANCEL_WINDOW, Step
 from accounts.models.purchases import REFUND_WINDOW
 from accounts.views.guards import PersonRequest, signed_in
 from accounts.views.refunds import recent
@@ -35,7 +35,7 @@ def close(request: PersonRequest) -> HttpResponse:
     standing = Closing.objects.open().filter(user=request.user).first()
     context = {
         "closes_at": request.user.closes_at,
-        "can_keep": standing is not None and standing.step == Closing.Step.WAITING,
+        "can_keep": standing is not None and standing.step == Step.WAITING,
     }
     return render(request, "accounts/closing.html", context)
 
@@ -50,7 +50,7 @@ def confirm(request: PersonRequest) -> HttpResponse:
     begun = closing.close(request.user, timezone.now(), at_once=form.cleaned_data["when"] == "now")
     person = request.user
     logout(request)
-    if begun.step == Closing.Step.WAITING and begun.start_at > timezone.now():
+    if begun.step == Step.WAITING and begun.start_at > timezone.now():
         date = formats.date_format(timezone.localtime(begun.start_at, person.zone()), "DATE_FORMAT")
         told = _("Your account closes on %(date)s. Until then you can sign in and keep it.")
         messages.success(request, told % {"date": date})

@@ -50,7 +50,7 @@ class ExportQuerySet(models.QuerySet["Export"]):
             with transaction.atomic():
                 standing = Export.objects.filter(pk=export.pk, state=ExportState.READY)
                 if standing.update(state=ExportState.EXPIRED, file=None, letter_due=False):
-                    StoredFile.objects.filter(pk=export.file_id).doom(now)
+                    StoredFile.objects.filter(pk=export.file_id or 0).doom(now)
                     expired += 1
         return expired
 
@@ -127,7 +127,7 @@ class Export(models.Model):
         return True
 
     def finish(self, file: StoredFile, now: datetime) -> bool:
-        """Ready for a day. False: it was ended meanwhile, or somebody else has it; drop the file."""
+        """Ready for a day. False: ended meanwhile, or somebody else has it; drop the file."""
         ready = {"file": file, "until": now + LINK_LIFE, "due_at": None, "letter_due": True}
         return bool(self._mine().update(state=ExportState.READY, **ready))
 
