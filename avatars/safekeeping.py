@@ -71,7 +71,7 @@ def accept(
     )
     try:
         return keep_photo(user, consent, keep, clean, verdict, (file, thumb), now)
-    except ConsentGone:
+    except (ConsentGone, storage.StorageAway):
         StoredFile.objects.filter(pk__in=[file.pk, thumb.pk]).doom(now)
         raise
 

@@ -53,9 +53,11 @@ class ClosingQuerySet(models.QuerySet["Closing"]):
         """The row, taken for the length of its lease; None when it is not due for these steps or
         somebody else was faster. One statement: one winner.
         """
-        if not self.due(steps, now).filter(pk=pk).order_by().update(due_at=now + LEASE):
+        wanted = list(steps)
+        if not self.due(wanted, now).filter(pk=pk).order_by().update(due_at=now + LEASE):
             return None
-        return self.select_related("user").get(pk=pk)
+        # Its person may have called it off since.
+        return self.select_related("user").filter(pk=pk, step__in=wanted).first()
 
 
 class Closing(models.Model):

@@ -214,12 +214,12 @@ def test_a_picture_purged_while_it_is_packed_is_left_out(ada, monkeypatch):
     read = storage.read
 
     def purged_first(key: str) -> bytes:
-        storage.remove(key)
+        if key.startswith("avatars/"):
+            storage.remove(key)
         return read(key)
 
     monkeypatch.setattr(storage, "read", purged_first)
     box = made(ada)
-    monkeypatch.undo()
     assert not [name for name in box.namelist() if name.startswith("avatars/")]
 
 
@@ -233,9 +233,8 @@ def test_memory_stays_small_however_large_the_zip_is(ada, monkeypatch):
     exporting.ask(ada, timezone.now())
     tracemalloc.start()
     assert exporting.prepare_due() == 1
-    assert (
-        sum(len(piece) for piece in storage.pieces(lives.ready_export(ada).file.key)) > 40_000_000
-    )
+    pieces = storage.pieces(lives.ready_export(ada).file.key)
+    assert sum(len(piece) for piece in pieces) > 40_000_000
     _now, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8_000_000

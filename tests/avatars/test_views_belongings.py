@@ -107,7 +107,8 @@ def test_a_storage_that_is_away_keeps_the_export_and_says_so(adas, ada, monkeypa
 def test_a_third_one_today_is_refused_with_its_time(client, ada):
     client.force_login(ada)
     for _time in range(2):
-        ready(ada)
+        exporting.ask(ada, timezone.now())
+        exporting.prepare_due()
     answer = client.post(DATA)
     assert answer.status_code == 429
     assert "second export today" in answer.text

@@ -42,6 +42,8 @@ OWN = {
     "credits": "/credits/",
     "refunds": "/credits/refund/",
     "statement": "/credits/statement/",
+    "data": "/settings/data/",
+    "close-account": "/settings/data/close/",
     "email": "/accounts/email/",
     "password": "/accounts/password/change/",
     "sign-out": "/accounts/logout/",
