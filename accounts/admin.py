@@ -14,7 +14,17 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Consent, CreditPack, Purchase, Quota, Refund, Transfer, User, Wallet
+from accounts.models import (
+    Closing,
+    Consent,
+    CreditPack,
+    Purchase,
+    Quota,
+    Refund,
+    Transfer,
+    User,
+    Wallet,
+)
 
 # The site's own way in, with its codes and limits, is the only one.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -101,7 +111,10 @@ class UserAdmin(admin.ModelAdmin):
     fieldsets = (
         (None, {"fields": ("email", "display_name", "time_zone")}),
         (_("Credits"), {"fields": (("available", "reserved", "owed", "frozen"),)}),
-        (_("Life"), {"fields": ("date_joined", "verified_at", "suspended_at", "last_login")}),
+        (
+            _("Life"),
+            {"fields": (("date_joined", "verified_at"), "suspended_at", "closes_at", "last_login")},
+        ),
         (_("Role"), {"fields": ("is_active", "is_superuser", "is_staff", "groups")}),
     )
     formfield_overrides = {models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple}}
@@ -215,6 +228,13 @@ class RefundAdmin(ReadOnlyAdmin):
     list_filter = ("state",)
     list_select_related = ("purchase",)
     search_fields = ("=public_id", "=refund_id", "=purchase__public_id")
+
+
+@admin.register(Closing)
+class ClosingAdmin(ReadOnlyAdmin):
+    list_display = ("public_id", "step", "wanted_at", "start_at", "gone_at")
+    list_filter = ("step",)
+    search_fields = ("=public_id",)
 
 
 @admin.register(Consent)

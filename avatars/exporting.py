@@ -84,7 +84,8 @@ def prepare(export: Export) -> bool:
         return False
     now = timezone.now()
     with transaction.atomic():
-        if StoredFile.objects.keep([file]) and export.finish(file, now):
+        # The export first, as a closing takes them: it ends the export, then dooms its file.
+        if export.finish(file, now) and StoredFile.objects.keep([file]):
             return True
         transaction.set_rollback(True)
     StoredFile.objects.filter(pk=file.pk).doom(now)

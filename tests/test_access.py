@@ -181,6 +181,7 @@ def admin_addresses() -> list[str]:
         ("accounts", "creditpack"),
         ("accounts", "purchase"),
         ("accounts", "refund"),
+        ("accounts", "closing"),
         ("avatars", "avatarrequest"),
         ("avatars", "facephoto"),
         ("avatars", "avatar"),

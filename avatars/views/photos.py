@@ -27,8 +27,9 @@ from avatars import generation, safekeeping, storage, words
 from avatars.face_check import Verdict
 from avatars.forms import ACCEPT, ConsentForm, KeepForm, PhotoForm
 from avatars.imaging import PHOTO_THUMB_BOX, UPLOAD_BYTES, PhotoRefused
-from avatars.models import Attempt, AvatarRequest, FacePhoto, Keep, State, StoredFile
+from avatars.models import Attempt, AvatarRequest, Export, FacePhoto, Keep, State, StoredFile
 from avatars.models.avatar_requests import UNDER_WAY
+from avatars.models.exports import LINK_LIFE
 from avatars.models.photos import KEEP_FOR
 from avatars.safekeeping import ConsentGone, NoClearFace
 from avatars.storage import StorageAway
@@ -244,6 +245,7 @@ def face(request: PersonRequest, public_id: UUID) -> HttpResponse:
     context = {
         "photo": photo,
         "is_there": is_there,
+        "export": export_of(photo, now) if is_there else None,
         "picture": link_to(photo.thumb) if is_there else "",
         "size": thumb_size(photo),
         "judgement": words.judgement(Verdict.from_dict(photo.verdict)),
@@ -252,6 +254,12 @@ def face(request: PersonRequest, public_id: UUID) -> HttpResponse:
         "events": timeline(photo, now),
     }
     return render(request, "avatars/face.html", context)
+
+
+def export_of(photo: FacePhoto, now: datetime) -> Export | None:
+    """The export that holds a copy: one made since the photo came. Deleting the photo ends it."""
+    since = Export.objects.ready(now).filter(until__gte=photo.created_at + LINK_LIFE)
+    return since.filter(user=photo.user_id).last()
 
 
 Event = tuple[datetime | None, str, str]  # when, icon, sentence

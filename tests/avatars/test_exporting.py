@@ -250,6 +250,19 @@ def test_statements_do_not_grow_with_the_rows(ada, django_assert_max_num_queries
     assert Avatar.objects.count() == 30
 
 
+def test_the_photos_page_counts_the_copy_in_an_export_while_there_is_one(client, ada):
+    photo = factories.create_photo(ada)
+    client.force_login(ada)
+    page = f"/faces/{photo.public_id}/"
+    assert "<strong>1 place</strong>" in client.get(page).text
+    made(ada)
+    assert "<strong>2 places</strong>" in client.get(page).text
+    newer = factories.create_photo(ada)
+    assert "<strong>1 place</strong>" in client.get(f"/faces/{newer.public_id}/").text
+    Export.objects.all().void(timezone.now())
+    assert "<strong>1 place</strong>" in client.get(page).text
+
+
 # ── The letter ──────────────────────────────────────────────────────────────────────────────────
 
 

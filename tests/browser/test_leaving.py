@@ -1,4 +1,4 @@
-"""Somebody takes everything along and leaves: export, closing, keeping after all, and gone for good.
+"""Somebody takes everything along and leaves: export, closing, keeping after all, gone for good.
 
 Knows what a person sees, the local mailbox and the command line.
 """

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-# engine.md §3 by its numbers; M1 makes a wish. Review (M2, M3) and closing (M15) have no verbs.
+# engine.md §3 by its numbers; M1 makes a wish. Review (M2, M3) has no verbs.
 MOVES: dict[str, tuple[tuple[str, ...], str]] = {
     "M4": (("queued",), "cancelled"),
     "M5": (("queued",), "sending"),
