@@ -50,6 +50,9 @@ def let_go(user: User, closing: Closing, now: datetime, **_signal: Any) -> None:
     go, whoever is writing a file for this person writes it in vain, and no new photo is taken.
     """
     stopping.stop_everything(user, Reason.CLOSED)
+    # Before the photos are read: whoever keeps one holds its consent, and is waited for.
+    faces_agreed = Consent.objects.standing().filter(user=user, kind=Consent.Kind.FACE)
+    faces_agreed.update(withdrawn_at=now)
     photos = FacePhoto.objects.filter(user=user, deleted_at=None)
     # Avatars may yet be kept, so they are not written into the receipt before they go.
     going = StoredFile.objects.filter(user=user).exclude(key__startswith="avatars/")
@@ -58,8 +61,6 @@ def let_go(user: User, closing: Closing, now: datetime, **_signal: Any) -> None:
         safekeeping.erase(photo, Reason.CLOSED)
     Export.objects.filter(user=user).end(now)
     StoredFile.objects.filter(user=user, state=FileState.WRITING).doom(now)
-    faces_agreed = Consent.objects.standing().filter(user=user, kind=Consent.Kind.FACE)
-    faces_agreed.update(withdrawn_at=now)
 
 
 # ── When the days are over ──────────────────────────────────────────────────────────────────────

@@ -88,12 +88,13 @@ def keep_photo(
     """The photo's row, with its files and under its consent, or none of it."""
     file, thumb = files
     with transaction.atomic():
-        if not StoredFile.objects.keep([file, thumb]):
-            raise storage.StorageAway("the upload took too long")
-        # A touch that locks the row: a withdrawal, or the closing of the account, comes wholly
-        # before, and then no photo is kept, or wholly after, and then takes this one along.
+        # A touch that locks the row, before anything else: a withdrawal, or the closing of the
+        # account, comes wholly before, and then no photo is kept, or wholly after, and then sees
+        # this one and takes it along.
         if not Consent.objects.standing().filter(pk=consent.pk).update(withdrawn_at=None):
             raise ConsentGone
+        if not StoredFile.objects.keep([file, thumb]):
+            raise storage.StorageAway("the upload took too long")
         return FacePhoto.objects.create(
             user=user,
             consent=consent,
