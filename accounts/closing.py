@@ -17,8 +17,8 @@ from datetime import datetime, timedelta
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
-from django.db import transaction
-from django.db.models import F, ProtectedError
+from django.db import IntegrityError, transaction
+from django.db.models import F
 
 from accounts.models import Closing, Purchase, User
 from accounts.models.closings import CANCEL_WINDOW, Step
@@ -103,8 +103,9 @@ def end(closing: Closing, now: datetime) -> None:
     try:
         with transaction.atomic():
             forget(user, closing, now)
-    except ProtectedError as error:
-        # A writer that had slept added something: it goes the way of the rest.
+    except IntegrityError as error:
+        # A writer that had slept added something, before or while the person went (Django's own
+        # ProtectedError, or the database's word at the commit): it goes the way of the rest.
         staff.warning("a closing met rows that were gone before: %s", type(error).__name__)
         closing.refresh_from_db()  # as it was before the transaction that came to nothing
         closing.move(Step.EMPTYING, due_at=now)

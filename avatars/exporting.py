@@ -73,7 +73,12 @@ def prepare_due() -> int:
 
 
 def prepare(export: Export) -> bool:
-    """One claimed export, from its rows to its object. Put off while the storage is away."""
+    """One claimed export, from its rows to its object. Put off while the storage is away; not for
+    somebody who leaves, whose wish came as the account closed.
+    """
+    if export.user.closes_at is not None:
+        Export.objects.filter(pk=export.pk).end(timezone.now())
+        return False
     try:
         with tempfile.TemporaryFile() as made:
             pack(export.user, made)

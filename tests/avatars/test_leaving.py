@@ -378,6 +378,14 @@ def test_control_without_the_lock_on_consent_a_photo_outlives_its_account(ada, m
     assert FacePhoto.objects.filter(user=ada, deleted_at=None).exists()
 
 
+def test_an_export_asked_for_as_the_account_closed_is_not_made(ada):
+    closing.close(ada, timezone.now())
+    export = exporting.ask(ada, timezone.now())
+    assert exporting.prepare_due() == 0
+    export.refresh_from_db()
+    assert (export.state, export.file) == ("expired", None)
+
+
 def test_an_export_that_was_being_built_is_thrown_away(ada):
     export = exporting.ask(ada, timezone.now())
     assert export.claim(timezone.now())
