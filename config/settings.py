@@ -301,7 +301,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60,
         "options": {"expires": 60},
     },
-    # Nine in ten closings are gone a minute after their time: two rooms take turns.
+    # The steps of a closing belong to two rooms, which take turns.
     "go_on_closing": {
         "task": "accounts.tasks.go_on_closing",
         "schedule": 15,

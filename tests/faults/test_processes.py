@@ -173,7 +173,7 @@ STEPS_OF_A_CLOSING = {
     "files ordered to go": (LEAVE, "after a commit", 1, ["accounts"]),
     "beside the first object": (LEAVE, "before a remove", 1, ["accounts"]),
     "an object gone, its row not": (LEAVE, "after a remove", 2, ["accounts"]),
-    "rows half gone": (LEAVE, "after a commit", 4, ["accounts"]),
+    "rows half gone": (LEAVE, "after a commit", 6, ["accounts"]),
     "inside the last transaction": (GO_ON, "before a commit", 1, ["accounts", "avatars"]),
     "gone, the letter not": (GO_ON, "after a commit", 1, ["accounts", "avatars"]),
 }
