@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import money, person_page, trail
 from accounts.models import (
+    Closing,
     Consent,
     CreditPack,
     Decision,
@@ -92,7 +93,7 @@ class UserAdmin(ReadOnlyAdmin):
     search_help_text = _("E-mail, or the number of a request, a purchase or a receipt.")
     fieldsets = (
         (None, {"fields": ("email", "display_name", "time_zone")}),
-        (_("Life"), {"fields": (("date_joined", "verified_at", "last_login"),)}),
+        (_("Life"), {"fields": (("date_joined", "verified_at", "last_login", "closes_at"),)}),
         (_("Role"), {"fields": (("is_active", "is_staff", "is_superuser"), "groups")}),
     )
 
@@ -254,6 +255,13 @@ class RefundAdmin(ReadOnlyAdmin):
     @admin.display(description=_("Money"), ordering="amount_cents")
     def money(self, refund: Refund) -> str:
         return money.amount(refund.amount_cents, refund.purchase.currency)
+
+
+@admin.register(Closing)
+class ClosingAdmin(ReadOnlyAdmin):
+    list_display = ("public_id", "step", "wanted_at", "start_at", "gone_at")
+    list_filter = ("step",)
+    search_fields = ("=public_id",)
 
 
 @admin.register(Consent)

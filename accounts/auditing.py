@@ -4,6 +4,7 @@ Knows the models. A finding freezes the wallets it is about: stopping beats goin
 """
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from django.db import connection, models
 from django.db.models import Case, F, OuterRef, Q, Subquery, Sum, Value, When
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import (
     BookCheck,
+    Closing,
     Kind,
     Purchase,
     Transfer,
@@ -22,10 +24,13 @@ from accounts.models import (
 )
 from accounts.models.findings import Finding, finding, report
 
+# A closing is over in minutes; what the provider may still have, within its own day.
+CLOSING_LIMIT = timedelta(days=1)
+
 
 def findings() -> list[Finding]:
     """Everything that does not add up; an empty list is the good answer."""
-    return [*pockets(), *purchases(), *locks()]
+    return [*pockets(), *purchases(), *closings(timezone.now()), *locks()]
 
 
 def check_books() -> list[Finding]:
@@ -112,6 +117,18 @@ def purchases() -> Iterator[Finding]:
         "I6", "bought credits without a purchase", stray.values_list("reference", flat=True)
     )
     yield from finding("I6", "credits given back are not those taken", unreversed())
+
+
+def closings(now: datetime) -> Iterator[Finding]:
+    """I13, our half: whoever closed their account is gone a day later, their address with its
+    letter, and the wallet they left holds nothing that could be spent.
+    """
+    late = Closing.objects.open().filter(start_at__lt=now - CLOSING_LIMIT)
+    yield from finding("I13", "a closing has stopped", late.values_list("pk", flat=True))
+    known = Closing.objects.exclude(letter_to="").filter(gone_at__lt=now - 2 * CLOSING_LIMIT)
+    yield from finding("I13", "an address outlived its letter", known.values_list("pk", flat=True))
+    nobodys = Wallet.objects.filter(user=None).filter(Q(reserved__gt=0))
+    yield from finding("I13", "nobody holds credits", nobodys.values_list("pk", flat=True))
 
 
 def locks() -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from stripe.params.checkout import SessionCreateParams
 
 from accounts.models import CreditPack, Kind, Purchase, Refund, User
 from accounts.models.payments import Payment, Reversal
+from accounts.models.purchases import PersonGone
 
 logger = logging.getLogger("likeness.money")
 staff = logging.getLogger("likeness.staff")
@@ -30,6 +31,7 @@ SIGNATURE_SECONDS = 300  # an older event is a replay; Stripe signs each telling
 SESSION_QUERY = "?session={CHECKOUT_SESSION_ID}"  # Stripe fills in the number
 PAGE = 100  # rows a list call brings; Stripe's largest
 READINGS = 5  # of one payment, while others keep touching its row
+ACCOUNT_CLOSED = "its account is closed"
 REFUND_STANDS = frozenset({"pending", "requires_action", "succeeded"})
 REFUND_OVER = frozenset({"failed", "canceled"})
 DISPUTE_STANDS = frozenset(
@@ -129,11 +131,11 @@ def fulfil(session_id: str) -> Purchase | None:
     if not is_paid(session):
         if is_over(session) and purchase.session_id == session.id:
             purchase.expire()
-    elif wrong := mismatch(session, purchase):
-        if purchase.set_aside(payment_in(session)) or purchase.state == Purchase.State.PAID:
+    else:
+        wrong = mismatch(session, purchase) or credit(session, purchase)
+        is_news = wrong and purchase.set_aside(payment_in(session))
+        if is_news or (wrong and purchase.state == Purchase.State.PAID):
             staff.error("paid and not credited: %s, because %s", session.id, wrong)
-    elif purchase.credit(payment_in(session)):
-        logger.info("credits bought", extra={"to": purchase.user_id, "credits": purchase.credits})
     purchase.refresh_from_db()
     return purchase
 
@@ -141,6 +143,17 @@ def fulfil(session_id: str) -> Purchase | None:
 def is_paid(session: stripe.checkout.Session) -> bool:
     """The person has done their part, and the money is there or none was left to pay."""
     return session.status == "complete" and session.payment_status != "unpaid"
+
+
+def credit(session: stripe.checkout.Session, purchase: Purchase) -> str:
+    """Credit it once; why not, when its account was closed since the purchase was read."""
+    try:
+        if purchase.credit(payment_in(session)):
+            bought = {"to": purchase.user_id, "credits": purchase.credits}
+            logger.info("credits bought", extra=bought)
+    except PersonGone:
+        return ACCOUNT_CLOSED
+    return ""
 
 
 def is_over(session: stripe.checkout.Session) -> bool:
@@ -180,7 +193,7 @@ def mismatch(session: stripe.checkout.Session, purchase: Purchase) -> str:
         (not discount or session.allow_promotion_codes, f"nobody allowed {discount} off"),
         (total == purchase.amount_cents - discount + tax, f"its total is {total}"),
         (received == total, f"its payment has received {received} of {total}"),
-        (purchase.user is not None, "its account is closed"),
+        (purchase.user is not None, ACCOUNT_CLOSED),
     )
     return next((why for is_right, why in checks if not is_right), "")
 

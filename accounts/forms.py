@@ -93,3 +93,31 @@ class MoneyBackForm(ReasonForm):
     def cents(self) -> int:
         """The amount in the smallest unit of its currency. For valid forms only."""
         return money.cents(self.cleaned_data["amount"], self.currency)
+
+
+class CloseForm(forms.Form):
+    """When, and the word that is not typed by mistake. In any case, because phones begin a field
+    with a capital letter.
+    """
+
+    when = forms.ChoiceField(
+        label=_("When"),
+        choices=[
+            ("later", _("In 7 days; until then I can change my mind")),
+            ("now", _("Now; there is no way back")),
+        ],
+        initial="later",
+        widget=forms.RadioSelect,
+    )
+    word = forms.CharField(
+        label=_("Type CLOSE"),
+        max_length=20,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters"}),
+        error_messages={"required": _("Type CLOSE to go on.")},
+    )
+
+    def clean_word(self) -> str:
+        word: str = self.cleaned_data["word"]
+        if word.upper() != "CLOSE":
+            raise forms.ValidationError(_("Type CLOSE to go on."))
+        return word

@@ -1,11 +1,12 @@
-"""Letters about purchases (a slow bank has paid, has not, or paid something that does not fit), and
-about a suspension.
+"""Letters about purchases (a slow bank has paid, has not, or paid something that does not fit),
+suspensions and closings (it closes, it is closed).
 
-Knows the purchases, people and their templates. A letter about money is owed by a column
+Knows the purchases, people, closings and their templates. A letter is owed by a column
 (`letter_due`); whoever reads the news on the return page is owed none.
 """
 
 import logging
+from datetime import datetime
 from smtplib import SMTPException
 
 from django.conf import settings
@@ -15,11 +16,14 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from accounts import money
-from accounts.models import Purchase, User
+from accounts.models import Closing, Purchase, User
+from accounts.models.closings import LETTER_PERIOD, Step
 
+staff = logging.getLogger("likeness.staff")
 logger = logging.getLogger("likeness.mail")
 
 LETTERS_AT_ONCE = 50
+HASHES_IN_LETTER = 200  # 64 letters each: half of the 30 kB a letter may have
 
 
 def send_due() -> int:
@@ -77,3 +81,72 @@ def tell_suspended(person: User, *, is_suspended: bool) -> bool:
         logger.warning("a letter was not sent", extra={"why": type(error).__name__})
         return False
     return True
+
+
+# ── Closings ────────────────────────────────────────────────────────────────────────────────────
+
+
+def tell_of_closings(now: datetime) -> int:
+    """Letters about accounts that close or have closed. Returns how many went out."""
+    waiting = Closing.objects.filter(letter_due=True, step=Step.WAITING)
+    closing = list(waiting.select_related("user")[:LETTERS_AT_ONCE])
+    steps = [Step.GONE]
+    gone = list(Closing.objects.due(steps, now).values_list("pk", flat=True)[:LETTERS_AT_ONCE])
+    if not closing and not gone:
+        return 0
+    try:
+        with get_connection() as post:
+            told = sum(tell_it_closes(each, post) for each in closing)
+            for pk in gone:
+                claimed = Closing.objects.claimed(pk, steps, now)
+                told += claimed is not None and tell_it_is_closed(claimed, now, post)
+            return told
+    except (SMTPException, OSError) as error:
+        logger.warning("letters wait", extra={"why": type(error).__name__})
+        forget_undelivered(now)
+        return 0
+
+
+def tell_it_closes(closing: Closing, post: BaseEmailBackend) -> bool:
+    """Claimed first, like every letter: a crash may lose one, but nobody gets two."""
+    if closing.user is None or not closing.claim_letter():
+        return False
+    address = settings.SITE_URL.rstrip("/") + reverse("account_close")
+    letter("closing", {"closing": closing, "address": address}, closing.user.email, post)
+    return True
+
+
+def tell_it_is_closed(closing: Closing, now: datetime, post: BaseEmailBackend) -> bool:
+    """The receipt, the other way round: the address is forgotten once the letter is out. A crash
+    between the two sends it twice; the only proof of an erasure is worth more than that.
+    """
+    if not closing.letter_to:
+        return False
+    shown = closing.key_hashes[:HASHES_IN_LETTER]
+    context = {
+        "closing": closing,
+        "counts": {"avatars": 0, "photos": 0, "requests": 0, **closing.counts},
+        "objects": len(closing.key_hashes),
+        "hashes": shown,
+        "more": len(closing.key_hashes) - len(shown),
+    }
+    letter("closed", context, closing.letter_to, post)
+    closing.forget_address()
+    return True
+
+
+def forget_undelivered(now: datetime) -> None:
+    """An address nobody can deliver to is not kept for that."""
+    for closing in Closing.objects.filter(gone_at__lt=now - LETTER_PERIOD).exclude(letter_to=""):
+        staff.warning("the receipt of a closing could not be delivered: %s", closing.public_id)
+        closing.forget_address()
+
+
+def letter(name: str, context: dict[str, object], to: str, post: BaseEmailBackend) -> None:
+    send_mail(
+        render_to_string(f"mail/{name}_subject.txt", context).strip(),
+        render_to_string(f"mail/{name}.txt", context),
+        None,
+        [to],
+        connection=post,
+    )

@@ -8,7 +8,7 @@ import logging
 from celery import shared_task
 from django.utils import timezone
 
-from accounts import auditing, billing, gifts, notices, reconciling
+from accounts import auditing, billing, closing, gifts, notices, reconciling
 
 logger = logging.getLogger("likeness.money")
 
@@ -34,6 +34,13 @@ def reconcile_stripe() -> None:
 @shared_task
 def send_letters() -> None:
     notices.send_due()
+
+
+@shared_task
+def go_on_closing() -> None:
+    """A step of every closing that is due, and the letters about them."""
+    closing.go_on(timezone.now())
+    notices.tell_of_closings(timezone.now())
 
 
 @shared_task

@@ -6,7 +6,7 @@ Knows the views and the webhook.
 from django.urls import path
 
 from accounts import staff, staff_people, webhooks
-from accounts.views import buying, credits, looks, refunds, statements
+from accounts.views import buying, credits, leaving, looks, refunds, statements
 
 urlpatterns = [
     path("pricing/", credits.pricing, name="pricing"),
@@ -19,6 +19,8 @@ urlpatterns = [
     path("credits/statement/", statements.page, name="credits_statement"),
     path("credits/statement.csv", statements.sheet, name="credits_sheet"),
     path("settings/appearance/", looks.appearance, name="appearance"),
+    path("settings/data/close/", leaving.close, name="account_close"),
+    path("settings/data/keep/", leaving.keep, name="account_keep"),
     path("admin/people/<int:pk>/credits/", staff.give_credits, name="give_credits"),
     path("admin/purchases/<uuid:public_id>/refund/", staff.refund_purchase, name="refund_purchase"),
     path("admin/purchases/<uuid:public_id>/accept/", staff.accept_purchase, name="accept_purchase"),

@@ -1,6 +1,7 @@
-"""The app's start: the state machine's triggers are installed after every migrate.
+"""The app's start: the state machine's triggers are installed after every migrate, and whoever
+answers a closing account is there.
 
-Knows the models by name, because they are not loaded yet when this file is.
+Knows models and `leaving` by name, because they are not loaded yet when this file is.
 """
 
 from importlib import import_module
@@ -19,3 +20,4 @@ class AvatarsConfig(AppConfig):
 
     def ready(self) -> None:
         post_migrate.connect(install_triggers, sender=self)
+        import_module("avatars.leaving")

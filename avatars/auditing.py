@@ -9,16 +9,18 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Exists, F, OuterRef, Q, Subquery, Sum, Value
+from django.db.models.functions import Coalesce, Concat, Substr
 from django.utils import timezone
 
-from accounts.models import BookCheck, Kind, Transfer, Wallet, triggers
+from accounts.models import BookCheck, Closing, Kind, Transfer, Wallet, triggers
+from accounts.models.closings import LEAVING
 from accounts.models.findings import Finding, finding, report
 from avatars import storage
 from avatars.models import Attempt, Avatar, AvatarRequest, FileState, State, StoredFile
 from avatars.models.avatar_requests import ENDED, LEASES, OPEN, TRIGGERS
 
+FOLDERS = ("photos", "avatars", "exports")
 SWEEPS_MISSED = timedelta(seconds=6)
 WRITING_AGE = timedelta(hours=2)
 DOOMED_AGE = timedelta(days=1)
@@ -32,6 +34,7 @@ def findings(*, files: bool = False, contents: bool = False) -> list[Finding]:
     """
     now = timezone.now()
     found = [*reserves(), *endings(), *pictures(), *slots(), *clocks(now), *journal(now), *locks()]
+    found += strangers()
     found += listing() if files else ()
     found += altered() if contents else ()
     return found
@@ -85,7 +88,17 @@ def endings() -> Iterator[Finding]:
     stray = Transfer.objects.filter(kind=Kind.HOLD).exclude(
         pk__in=AvatarRequest.objects.values("hold")
     )
-    yield from finding("I5", "a hold without a request", stray.values_list("reference", flat=True))
+    # A closed account leaves its holds in the ledger, each with its resolution.
+    own = Concat(Value("resolve:"), Substr(OuterRef("reference"), len("hold:") + 1))
+    resolved = Exists(Transfer.objects.filter(reference=own))
+    kept = stray.exclude(resolved, wallet__in=left_behind())
+    yield from finding("I5", "a hold without a request", kept.values_list("reference", flat=True))
+
+
+def left_behind() -> models.QuerySet[Wallet, int]:
+    """Wallets whose person has left, or is leaving for good."""
+    leaving = Closing.objects.filter(step__in=LEAVING).values("user")
+    return Wallet.objects.filter(Q(user=None) | Q(user__in=leaving)).values_list("pk", flat=True)
 
 
 def pictures() -> Iterator[Finding]:
@@ -162,7 +175,7 @@ def journal(now: datetime) -> Iterator[Finding]:
 
 def listing() -> Iterator[Finding]:
     """I11, the storage's half: every object has a row and every kept row an object."""
-    stored = storage.keys("photos") | storage.keys("avatars")
+    stored = set().union(*map(storage.keys, FOLDERS))
     known = set(StoredFile.objects.values_list("key", flat=True))
     kept = set(StoredFile.objects.filter(state=FileState.KEPT).values_list("key", flat=True))
     yield from finding("I11", "an object without a row", sorted(stored - known))
@@ -180,11 +193,19 @@ def altered() -> Iterator[Finding]:
 
 
 def is_as_written(file: StoredFile) -> bool:
+    found = hashlib.sha256()
     try:
-        content = storage.read(file.key)
+        for piece in storage.pieces(file.key):
+            found.update(piece)
     except storage.Missing:
         return False
-    return hashlib.sha256(content).hexdigest() == file.sha256
+    return found.hexdigest() == file.sha256
+
+
+def strangers() -> Iterator[Finding]:
+    """I13, our half: nothing is kept for a person who is gone."""
+    nobodys = StoredFile.objects.filter(user=None, state=FileState.KEPT)
+    yield from finding("I13", "a kept file of nobody", nobodys.values_list("key", flat=True))
 
 
 def locks() -> Iterator[Finding]:

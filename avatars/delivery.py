@@ -305,7 +305,8 @@ def look_for_late_picture(avatar_request: AvatarRequest) -> None:
     """FAILED is final for money. If a picture turns up after all, it is a gift."""
     now = timezone.now()
     attempt = watched_attempt(avatar_request, now)
-    is_over = attempt is None or not avatar_request.user.is_active
+    owner = avatar_request.user
+    is_over = attempt is None or not owner.is_active or owner.closes_at is not None
     if attempt is None or is_over or avatar_request.avatars.exists():
         avatar_request.wait_no_more()
         return

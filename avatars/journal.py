@@ -3,7 +3,11 @@
 Knows StoredFile, the storage's breaker and `storage`. Photos and pictures are written here alone.
 """
 
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from io import BufferedRandom
 
 from accounts.models import User
 from avatars import storage
@@ -17,12 +21,33 @@ def write(folder: str, suffix: str, content: bytes, user: User, now: datetime) -
     """
     refuse_while_resting(now)
     file = StoredFile.objects.begin(folder, suffix, content, user=user, now=now)
-    try:
+    with noting_failures(now):
         storage.put(file.key, content)
+    return file
+
+
+def write_file(
+    folder: str, suffix: str, content: BufferedRandom, user: User, now: datetime
+) -> StoredFile:
+    """The same for one too large for memory: an open file on the disk, read from its beginning."""
+    refuse_while_resting(now)
+    content.seek(0)
+    sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    size = content.tell()
+    file = StoredFile.objects.announce(folder, suffix, size, sha256, user=user, now=now)
+    content.seek(0)
+    with noting_failures(now):
+        storage.put_file(file.key, content)
+    return file
+
+
+@contextmanager
+def noting_failures(now: datetime) -> Iterator[None]:
+    try:
+        yield
     except storage.StorageAway:
         Breaker.of(Service.STORAGE).failure(now)
         raise
-    return file
 
 
 def refuse_while_resting(now: datetime) -> None:

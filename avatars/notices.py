@@ -1,4 +1,5 @@
-"""Letters to people: an avatar is ready, credits are back, a photo is deleted. Each is sent once.
+"""Letters to people: an avatar is ready, credits are back, a photo is deleted, an export is ready.
+Each is sent once.
 
 Knows the requests, the photos and their templates. A letter is owed by a column (`mail_due_at`,
 `record_due_at`); seeing the finished page clears the first, and the sender clears each before it
@@ -17,7 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from avatars import words
-from avatars.models import AvatarRequest, FacePhoto, State
+from avatars.models import AvatarRequest, Export, FacePhoto, State
 
 logger = logging.getLogger("likeness.mail")
 
@@ -30,12 +31,14 @@ def send_due() -> int:
         mail_due_at__lte=timezone.now(), user__is_active=True
     ).select_related("user__wallet")[:LETTERS_AT_ONCE]
     waiting = list(due)
-    if not waiting:
+    exports = list(Export.objects.letter_due(timezone.now()).select_related("user"))
+    if not waiting and not exports:
         return 0
     try:
         # Nothing is claimed before the post office is open, so an outage loses no letter.
         with get_connection() as post:
-            return sum(send(avatar_request, post) for avatar_request in waiting)
+            sent = sum(send(avatar_request, post) for avatar_request in waiting)
+            return sent + sum(tell_of_export(export, post) for export in exports)
     except (SMTPException, OSError) as error:
         logger.warning("letters wait", extra={"why": type(error).__name__})
         return 0
@@ -100,4 +103,18 @@ def send_record(photos: list[FacePhoto], post: BaseEmailBackend) -> bool:
         subject = render_to_string("mail/records_subject.txt", context).strip()
         body = render_to_string("mail/records.txt", context)
     send_mail(subject, body, None, [ours[0].user.email], connection=post)
+    return True
+
+
+# ── Exports ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def tell_of_export(export: Export, post: BaseEmailBackend) -> bool:
+    if not export.claim_letter():
+        return False
+    address = settings.SITE_URL.rstrip("/") + reverse("export", args=[export.public_id])
+    context = {"until": export.until, "address": address}
+    subject = render_to_string("mail/export_subject.txt", context).strip()
+    text = render_to_string("mail/export.txt", context)
+    send_mail(subject, text, None, [export.user.email], connection=post)
     return True

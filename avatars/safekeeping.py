@@ -24,6 +24,7 @@ from avatars.models import (
     Attempt,
     Avatar,
     AvatarRequest,
+    Export,
     FacePhoto,
     FileState,
     Gone,
@@ -115,6 +116,8 @@ def erase(
         record_due_at = now + RECORD_DELAY if tells else None
         erased = photo.take_away(why, now, record_due_at)
         doom([pk for pk in (photo.file_id, photo.thumb_id) if pk], [photo.pk], now)
+        if erased:
+            Export.objects.filter(user=photo.user_id).void(now)
     # Wallet first, then request: so the cancellations stand outside the photo's transaction. A
     # crash before them is met when the request is sent: it ends for want of a photo.
     waiting = AvatarRequest.objects.filter(photo=photo, state__in=[State.HELD, State.QUEUED])
@@ -217,6 +220,8 @@ def take_photos(user: User, why: Gone, now: datetime) -> int:
     files = [*begun.values_list("pk", flat=True)]
     files += [pk for photo in photos for pk in (photo.file_id, photo.thumb_id) if pk]
     doom(files, taken, now)
+    if taken:
+        Export.objects.filter(user=user).void(now)
     return len(taken)
 
 
@@ -240,18 +245,21 @@ def purge(avatar: Avatar) -> bool:
         purged = unchanged.update(file=None, thumb=None, trashed_at=avatar.trashed_at or now)
         if purged:
             StoredFile.objects.filter(pk__in=files).doom(now)
+            Export.objects.filter(user=avatar.user_id).void(now)
     return bool(purged)
 
 
 def erase_due() -> int:
-    """Everything whose time has come: photos past their date, trash past its period, objects that
-    a dead writer left, objects ordered to go. Returns how many objects went.
+    """Everything whose time has come: photos past their date, trash past its period, exports past
+    their day, objects that a dead writer left or that were ordered to go. Returns how many objects
+    went.
     """
     now = timezone.now()
     for photo in FacePhoto.objects.expired(now).select_related("file", "thumb"):
         erase(photo, why=Gone.DATE)
     for avatar in Avatar.objects.overdue_in_trash(now):
         purge(avatar)
+    Export.objects.overdue(now).expire(now)
     # Not at once: a writer that was asleep may only now put its object.
     StoredFile.objects.abandoned(now).update(state=FileState.DOOMED, due_at=now + WRITER_GRACE)
     gone = empty_bins(StoredFile.objects.doomed(timezone.now())[:DELETIONS_AT_ONCE])

@@ -5,6 +5,8 @@ Knows Django's storages and the settings; none of our rows. The only importer of
 
 import os
 import time
+from collections.abc import Iterator
+from io import BufferedRandom
 from typing import Any, cast
 
 from botocore.config import Config
@@ -36,7 +38,8 @@ S3_PATIENCE = Config(
     response_checksum_validation="when_required",
 )
 LINK_SALT = "avatars.storage.link"
-CONTENT_TYPES = {"webp": "image/webp", "jpg": "image/jpeg"}
+CONTENT_TYPES = {"webp": "image/webp", "jpg": "image/jpeg", "zip": "application/zip"}
+PIECE_BYTES = 64 * 1024
 AWAY = (OSError, BotoCoreError, ClientError)
 
 
@@ -78,6 +81,10 @@ class PrivateFileStorage(FileSystemStorage):
         signature = signing.Signer(salt=LINK_SALT).signature(f"{name}:{made_in}")
         return f"{reverse('media_signed', args=[name])}?w={made_in}&s={signature}"
 
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """The file a piece at a time. Raises FileNotFoundError before the first."""
+        return self.open(name).chunks(PIECE_BYTES)
+
     def keys(self, folder: str) -> set[str]:
         """Every file below a folder, at any depth. Raises OSError."""
         try:
@@ -114,9 +121,17 @@ class PrivateS3Storage(S3Storage):
 
     def _save(self, name: str, content: File) -> str:
         self.client.put_object(
-            Bucket=self.bucket_name, Key=name, Body=content.read(), ContentType=content_type(name)
+            Bucket=self.bucket_name, Key=name, Body=body_of(content), ContentType=content_type(name)
         )
         return name
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """The object as it comes, never as a whole. Raises FileNotFoundError before the first."""
+        try:
+            answer = self.client.get_object(Bucket=self.bucket_name, Key=name)
+        except self.client.exceptions.NoSuchKey as error:
+            raise FileNotFoundError(name) from error
+        return answer["Body"].iter_chunks(PIECE_BYTES)
 
     def _open(self, name: str, mode: str = "rb") -> File:
         try:
@@ -158,6 +173,11 @@ class PrivateS3Storage(S3Storage):
         )
 
 
+def body_of(content: File) -> Any:  # noqa: ANN401 - bytes, or an open file of the disk
+    """What is in memory as bytes; what is on the disk as the file it is, sent as it is read."""
+    return content.read() if isinstance(content, ContentFile) else content.file
+
+
 def private() -> PrivateFileStorage | PrivateS3Storage:
     return cast("PrivateFileStorage | PrivateS3Storage", storages["private"])
 
@@ -188,6 +208,26 @@ def put(key: str, content: bytes) -> None:
     """
     try:
         private().save(key, ContentFile(content))
+    except AWAY as error:
+        raise StorageAway(type(error).__name__) from error
+
+
+def put_file(key: str, content: BufferedRandom) -> None:
+    """The same for an open file of the disk, which may be larger than memory."""
+    try:
+        private().save(key, File(content))
+    except AWAY as error:
+        raise StorageAway(type(error).__name__) from error
+
+
+def pieces(key: str) -> Iterator[bytes]:
+    """The object a piece at a time. Raises Missing or StorageAway before the first piece; later
+    ones raise what the connection does.
+    """
+    try:
+        return private().pieces(key)
+    except FileNotFoundError as error:
+        raise Missing(key) from error
     except AWAY as error:
         raise StorageAway(type(error).__name__) from error
 

@@ -12,7 +12,17 @@ from django.conf import settings
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from avatars import auditing, erasing, generation, notices, reconciling, safekeeping, watching
+from avatars import (
+    auditing,
+    erasing,
+    exporting,
+    generation,
+    leaving,
+    notices,
+    reconciling,
+    safekeeping,
+    watching,
+)
 from avatars.models import AvatarRequest, State
 
 logger = logging.getLogger("likeness.engine")
@@ -83,6 +93,16 @@ def erase_due() -> None:
     safekeeping.erase_due()
     notices.send_records()
     erasing.ask_due()
+
+
+@shared_task
+def leave() -> None:
+    leaving.go_on()
+
+
+@shared_task
+def make_exports() -> None:
+    exporting.prepare_due()
 
 
 @shared_task

@@ -7,6 +7,7 @@ from django.urls import path
 
 from avatars import dashboard, provider_page, webhooks
 from avatars.views import (
+    belongings,
     create,
     gallery,
     media,
@@ -52,6 +53,9 @@ urlpatterns = [
     # Staff
     path("admin/photos/<uuid:public_id>/", openings.photo, name="photo_open"),
     path("admin/photos/<uuid:public_id>/picture/", openings.picture, name="photo_picture"),
+    # Settings
+    path("settings/data/", belongings.data, name="data"),
+    path("settings/data/exports/<uuid:public_id>/", belongings.export, name="export"),
     # Files
     path("m/signed/<path:key>", media.signed, name="media_signed"),
     # Machine

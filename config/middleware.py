@@ -13,10 +13,11 @@ from csp.utils import build_policy
 from django.core.exceptions import TooManyFieldsSent
 from django.http import Http404, HttpRequest, HttpResponse
 from django.middleware.common import CommonMiddleware
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import resolve
 from django.utils import timezone
+from django_htmx.http import HttpResponseClientRefresh
 
 from config.logs import REQUEST_ID
 
@@ -129,6 +130,41 @@ def readable_only(
         return get_response(request)
 
     return middleware
+
+
+class OnlyKeep:
+    """While an account is closing, signing in leads to one page alone: keeping it. What strangers
+    may read, its person may too.
+    """
+
+    OPEN = frozenset(
+        {
+            *("account_close", "account_keep", "account_logout"),
+            *("safety", "privacy", "face_data", "terms", "help", "status", "not_found"),
+            *("livez", "readyz", "face_link", "doorbell", "stripe_events"),
+            *("media_signed", "dev_mail"),
+        }
+    )
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self,
+        request: HttpRequest,
+        view: Callable[..., HttpResponse],
+        arguments: tuple[object, ...],
+        named: dict[str, object],
+    ) -> HttpResponse | None:
+        name = request.resolver_match.url_name if request.resolver_match else None
+        if name in self.OPEN or not request.user.is_authenticated or not request.user.closes_at:
+            return None
+        if request.headers.get("HX-Request"):
+            return HttpResponseClientRefresh()
+        return redirect("account_close")
 
 
 class NotFoundPage:

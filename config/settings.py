@@ -204,6 +204,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "accounts.second_factor.staff_door",
     "django_htmx.middleware.HtmxMiddleware",
+    "config.middleware.OnlyKeep",
     "config.middleware.NotFoundPage",
 ]
 
@@ -311,6 +312,22 @@ CELERY_BEAT_SCHEDULE = {
         "task": "avatars.tasks.erase_due",
         "schedule": 60,
         "options": {"expires": 60},
+    },
+    # The steps of a closing belong to two rooms, which take turns.
+    "go_on_closing": {
+        "task": "accounts.tasks.go_on_closing",
+        "schedule": 15,
+        "options": {"expires": 15},
+    },
+    "leave": {
+        "task": "avatars.tasks.leave",
+        "schedule": 15,
+        "options": {"expires": 15},
+    },
+    "make_exports": {
+        "task": "avatars.tasks.make_exports",
+        "schedule": 5,
+        "options": {"expires": 5},
     },
     "top_up": {
         "task": "accounts.tasks.top_up",

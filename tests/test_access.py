@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
 from accounts import staff_people
+from avatars import exporting
 from avatars.models import State
 from tests import factories
 
@@ -31,6 +33,7 @@ POST = {
     "face_keep",
     "keep_default",
     "credits_buy",
+    "account_keep",
 }
 ROWS = {
     "landing": OPEN,
@@ -60,6 +63,10 @@ ROWS = {
     "credits_refunds": OWN,
     "credits_statement": OWN,
     "credits_sheet": OWN,
+    "data": OWN,
+    "account_close": OWN,
+    "account_keep": OWN,
+    "export": ADAS,
     "credits_return": ADAS,
     "credits_receipt": ADAS,
     "credits_refund": ADAS,
@@ -122,6 +129,7 @@ def adas(ada) -> dict[str, object]:
         "avatar": factories.create_avatar(ada),
         "face": waiting.photo,
         "credits": factories.create_purchase(ada),
+        "export": exporting.ask(ada, timezone.now()),
     }
 
 
@@ -203,6 +211,7 @@ def admin_addresses() -> list[str]:
         ("accounts", "purchase"),
         ("accounts", "refund"),
         ("accounts", "decision"),
+        ("accounts", "closing"),
         ("avatars", "avatarrequest"),
         ("avatars", "facephoto"),
         ("avatars", "avatar"),

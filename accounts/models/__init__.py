@@ -4,6 +4,7 @@ Everybody above imports from here; these modules know `django` and each other, d
 """
 
 from accounts.models.checks import BookCheck
+from accounts.models.closings import Closing
 from accounts.models.consents import TERMS_VERSION, Consent, ConsentText
 from accounts.models.decisions import Decision, decide
 from accounts.models.packs import CreditPack
@@ -24,6 +25,7 @@ from accounts.models.wallets import (
 __all__ = [
     "TERMS_VERSION",
     "BookCheck",
+    "Closing",
     "Consent",
     "ConsentText",
     "CreditPack",

@@ -35,6 +35,10 @@ class NothingToRefund(Exception):
     """Too old, never paid, all of it spent or sent back; nothing moved."""
 
 
+class PersonGone(Exception):
+    """The account was closed at this very moment; nothing was credited."""
+
+
 class NotWaiting(Exception):
     """The purchase does not wait for a decision any more; nothing moved."""
 
@@ -163,12 +167,13 @@ class Purchase(models.Model):
     @transaction.atomic
     def credit(self, payment: Payment) -> bool:
         """The credits of a paid checkout, once, however many call at the same moment. False when
-        another was first. An EXPIRED one that was paid after all is credited too.
+        another was first. An EXPIRED one that was paid after all is credited too. Raises
+        PersonGone.
         """
         if not self._touch(state__in=PAYABLE):
             return False
         if self.user is None:
-            raise ValueError("a purchase without a person is set aside, not credited")
+            raise PersonGone
         self._move(
             PAYABLE,
             self.State.PAID,

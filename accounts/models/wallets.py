@@ -213,6 +213,19 @@ class Wallet(models.Model):
         """Give back what was held. Raises ReferenceTaken when the hold was already captured."""
         return _post(self, Kind.RELEASE, amount, f"resolve:{reference}")
 
+    def lapse(self) -> "Transfer | None":
+        """What the closed account could still have spent; what is set against a debt stays beside
+        it. None when there was nothing.
+        """
+        Wallet.objects.filter(pk=self.pk).update(frozen=F("frozen"))  # locks: then it is read
+        self.refresh_from_db()
+        left = max(0, self.available - self.owed)
+        return _post(self, Kind.LAPSE, left, f"close:{self.pk}") if left else None
+
+    def leave_its_person(self) -> None:
+        """The ledger stays and names nobody."""
+        Wallet.objects.filter(pk=self.pk).update(user=None)
+
     def grant(
         self,
         kind: Kind,

@@ -36,13 +36,27 @@ class StoredFileQuerySet(models.QuerySet["StoredFile"]):
         now: datetime,
     ) -> "StoredFile":
         """Announce an object before its first byte is written. Keys are random, never reused."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        return self.announce(folder, suffix, len(content), sha256, user=user, now=now)
+
+    def announce(
+        self,
+        folder: str,
+        suffix: str,
+        size: int,
+        sha256: str,
+        *,
+        user: models.Model | None,
+        now: datetime,
+    ) -> "StoredFile":
+        """The same for one whose size (bytes) and hash were found otherwise."""
         return self.create(
             key=f"{folder}/{uuid.uuid4().hex}.{suffix}",
             user=user,
             state=FileState.WRITING,
             due_at=now + WRITING_LIMIT,
-            bytes=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
+            bytes=size,
+            sha256=sha256,
             created_at=now,
         )
 
@@ -77,7 +91,7 @@ class StoredFile(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
     state = models.CharField(max_length=8, choices=FileState.choices)
     due_at = models.DateTimeField(null=True)
-    bytes = models.PositiveIntegerField()
+    bytes = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)
     created_at = models.DateTimeField()
 

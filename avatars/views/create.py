@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db.models import F, Q
 from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -45,7 +46,7 @@ FIELD_OF: dict[type[Exception], str] = {
 CONFLICT = 409  # nothing wrong with the form: prices, credits, consent or the line have moved
 
 
-def create(request: PersonRequest) -> HttpResponse:
+def create(request: PersonRequest) -> HttpResponseBase:
     """The draft is kept before anybody asks who is there: a session may have ended meanwhile."""
     if request.method == "POST":
         Draft.from_form(request.POST).keep(request.session)

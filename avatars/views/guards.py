@@ -7,7 +7,8 @@ import functools
 from collections.abc import Callable
 
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
 from django_htmx.http import HttpResponseClientRefresh
@@ -15,7 +16,7 @@ from django_htmx.middleware import HtmxDetails
 
 from accounts.models import User
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 # Addresses that are a form and its page in one; other acts have no page to come back to.
 FORM_PAGES = ("create", "face_new", "face_consent", "consent_withdraw")
 
@@ -34,7 +35,7 @@ def signed_in(view: View) -> View:
     """
 
     @functools.wraps(view)
-    def guarded(request: PersonRequest, *args: object, **kwargs: object) -> HttpResponse:
+    def guarded(request: PersonRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         if not request.user.is_authenticated:
             if request.htmx:
                 return HttpResponseClientRefresh()

@@ -19,7 +19,8 @@ from django.views.decorators.http import require_safe
 from avatars import opening, storage, words
 from avatars.face_check import Verdict
 from avatars.forms import KeepForm
-from avatars.models import Attempt, FacePhoto
+from avatars.models import Attempt, Export, FacePhoto
+from avatars.models.exports import LINK_LIFE
 from avatars.views.guards import PersonRequest, signed_in
 from avatars.views.photos import link_to, own_photo, thumb_size
 from avatars.words.whereabouts import Event, arrival, departure, journey, opened
@@ -37,6 +38,7 @@ def face(request: PersonRequest, public_id: UUID) -> HttpResponse:
     context = {
         "photo": photo,
         "is_there": is_there,
+        "export": export_of(photo, now) if is_there else None,
         "sent": len(sent),
         "sent_last": max((attempt.sent_at for attempt in sent if attempt.sent_at), default=None),
         "picture": link_to(photo.thumb) if is_there else "",
@@ -46,6 +48,12 @@ def face(request: PersonRequest, public_id: UUID) -> HttpResponse:
         "events": as_lines(timeline(photo, sent, now)),
     }
     return render(request, "avatars/face.html", context)
+
+
+def export_of(photo: FacePhoto, now: datetime) -> Export | None:
+    """The export that holds a copy: one made since the photo came. Deleting the photo ends it."""
+    since = Export.objects.ready(now).filter(until__gte=photo.created_at + LINK_LIFE)
+    return since.filter(user=photo.user_id).last()
 
 
 def orders(photo: FacePhoto) -> list[Attempt]:

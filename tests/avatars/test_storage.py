@@ -30,6 +30,7 @@ from tests.strict_s3 import ACCESS_KEY, LARGEST, SECRET_KEY, StrictS3, refuse
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOON = "2026-11-22 12:00:00Z"
 KEY = "avatars/" + "0" * 32 + ".webp"
+ZIP = "exports/" + "2" * 32 + ".zip"
 PHOTO = "photos/" + "1" * 32 + ".thumb.jpg"
 
 
@@ -115,6 +116,33 @@ def test_what_was_removed_is_missing_and_may_be_removed_again(place):
     storage.remove(KEY)
     with pytest.raises(storage.Missing):
         storage.read(KEY)
+
+
+def test_a_file_of_the_disk_is_put_and_comes_back_in_pieces(place, tmp_path):
+    content = bytes(range(256)) * 4000  # sixteen pieces
+    path = tmp_path / "made.zip"
+    path.write_bytes(content)
+    with path.open("rb") as made:
+        storage.put_file(ZIP, made)
+    pieces = list(storage.pieces(ZIP))
+    assert b"".join(pieces) == content
+    assert max(map(len, pieces)) == storage.PIECE_BYTES
+    assert storage.keys("exports") == {ZIP}
+    storage.remove(ZIP)
+    with pytest.raises(storage.Missing):
+        storage.pieces(ZIP)
+
+
+def test_a_file_is_neither_put_nor_read_while_the_place_fails(place, tmp_path):
+    path = tmp_path / "made.zip"
+    path.write_bytes(b"zip")
+    with path.open("rb") as made:
+        storage.put_file(ZIP, made)
+        place.break_down()
+        with pytest.raises(storage.StorageAway):
+            storage.put_file(ZIP, made)
+    with pytest.raises(storage.StorageAway):
+        storage.pieces(ZIP)
 
 
 def test_a_listing_names_everything_below_its_folder_and_nothing_else(place, monkeypatch):

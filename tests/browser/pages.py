@@ -44,6 +44,8 @@ OWN = {
     "statement": "/credits/statement/",
     "privacy-settings": "/settings/privacy/",
     "consent-withdraw": "/settings/privacy/withdraw/",
+    "data": "/settings/data/",
+    "close-account": "/settings/data/close/",
     "email": "/accounts/email/",
     "password": "/accounts/password/change/",
     "two-step": "/accounts/2fa/",

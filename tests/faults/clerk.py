@@ -25,7 +25,9 @@ from django.test import Client  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from accounts import auditing as accounts_auditing  # noqa: E402
-from accounts.models import Kind, NotEnoughCredits, Quota, Transfer, User  # noqa: E402
+from accounts import closing  # noqa: E402
+from accounts import tasks as accounts_tasks  # noqa: E402
+from accounts.models import Closing, Kind, NotEnoughCredits, Quota, Transfer, User  # noqa: E402
 from avatars import auditing as avatars_auditing  # noqa: E402
 from avatars import generation, safekeeping, tasks  # noqa: E402
 from avatars.models import (  # noqa: E402
@@ -40,7 +42,7 @@ from avatars.models import (  # noqa: E402
 from avatars.models.attempts import SLOT_LIMIT, Breaker  # noqa: E402
 from avatars.models.avatar_requests import LEASES, UNDER_WAY  # noqa: E402
 from config.standins.books import ENDED, Books  # noqa: E402
-from tests import factories  # noqa: E402
+from tests import factories, lives  # noqa: E402
 from tests.faults import cashier  # noqa: E402
 from tests.faults.marks import mark_of  # noqa: E402
 
@@ -146,6 +148,34 @@ def count() -> dict[str, int]:
     """Requests by state."""
     states = AvatarRequest.objects.values_list("state").annotate(Count("pk")).order_by()
     return dict(states)
+
+
+def leaver() -> int:
+    """Somebody with a photo and a picture, who has closed their account for now."""
+    user = factories.create_user(credits=2)
+    photo = factories.create_photo(user)
+    factories.create_avatar(user, factories.create_request_in(State.READY, user, photo=photo))
+    closing.close(user, timezone.now(), at_once=True)
+    return user.pk
+
+
+def go_on_leaving(room: str) -> None:
+    """The days are over and whoever had a claim has lost it; a worker goes on with its steps."""
+    lives.hurry_closings()
+    task = {"accounts": accounts_tasks.go_on_closing, "avatars": tasks.leave}[room]
+    task.apply_async(queue="look")
+
+
+def closing_step(user: int) -> str:
+    """Where the closing stands; "gone" once it has no person any more."""
+    row = Closing.objects.filter(user=user).first()
+    return row.step if row else "gone"
+
+
+def left_behind(user: int) -> list[str]:
+    """What still points at that person, and what the storage has that is nobody's."""
+    kept = StoredFile.objects.filter(user=None).values_list("key", flat=True)
+    return [*lives.references(user), *kept]
 
 
 def doomed_files() -> int:
@@ -254,6 +284,7 @@ VERBS = {
         *(person, submit, ring, sweep, hurry, end_doubts, forget_heartbeat, throw_away, erase),
         *(request, count, doomed_files, verdict),
         *(cashier.buyer, cashier.wallet, cashier.look_at_open, cashier.reconcile),
+        *(leaver, go_on_leaving, closing_step, left_behind),
     )
 }
 

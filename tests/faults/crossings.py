@@ -107,7 +107,7 @@ def watched_doors(monkeypatch: pytest.MonkeyPatch) -> Crossings:
     monkeypatch.setattr(BaseDatabaseWrapper, "_commit", commit_or_die)
     monkeypatch.setattr(CursorWrapper, "execute", execute_or_die)
     monkeypatch.setattr(storage, "put", put_or_die)
-    for name in ("read", "remove"):
+    for name in ("read", "remove", "put_file", "pieces"):
         monkeypatch.setattr(storage, name, watched.around(f"a {name}", getattr(storage, name)))
     for client, name in ((face_gen, "a call to the provider"), (download, "a download")):
         monkeypatch.setattr(client, "exchange", watched.around(name, client.exchange))

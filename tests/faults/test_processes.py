@@ -16,6 +16,7 @@ from tests.faults.town import ENDED, Point, Town
 from tests.faults.visitor import NoAnswer
 
 SLOW_SUBMIT_SECONDS = 0.6  # what a dead broker may add to a press (engine.md §12)
+GO_ON, LEAVE = "accounts.tasks.go_on_closing", "avatars.tasks.leave"
 LOOK, SWEEP, ERASE = (f"avatars.tasks.{name}" for name in ("advance_request", "sweep", "erase_due"))
 
 
@@ -162,6 +163,42 @@ def test_a_site_killed_when_it_has_written_down_a_job_number_has_not_lost_it(tow
     assert town.await_doom(lambda: None)[1] == ["uncertain", True, True]
     town.end(marked)
     assert (town.row(marked)["state"], town.plant.orders(marked)) == ("ready", 1)
+
+
+# F23: the room at whose task it dies, the crossing, and the rooms that came before it.
+STEPS_OF_A_CLOSING = {
+    "its days are over": (GO_ON, "before a commit", 1, []),
+    "nobody comes back in": (GO_ON, "after a commit", 1, []),
+    "claimed for emptying": (LEAVE, "after UPDATE by itself", 1, ["accounts"]),
+    "files ordered to go": (LEAVE, "after a commit", 1, ["accounts"]),
+    "beside the first object": (LEAVE, "before a remove", 1, ["accounts"]),
+    "an object gone, its row not": (LEAVE, "after a remove", 2, ["accounts"]),
+    "rows half gone": (LEAVE, "after a commit", 6, ["accounts"]),
+    "inside the last transaction": (GO_ON, "before a commit", 1, ["accounts", "avatars"]),
+    "gone, the letter not": (GO_ON, "after a commit", 1, ["accounts", "avatars"]),
+}
+
+
+@pytest.mark.parametrize("name", STEPS_OF_A_CLOSING)
+def test_a_worker_killed_at_any_step_of_a_closing_is_followed_by_the_next(town, name):
+    """F23."""
+    act, crossing, nth, before = STEPS_OF_A_CLOSING[name]
+    town.plant.flush_broker()
+    user = town.plant.ask("leaver")
+
+    def step() -> str:
+        return town.plant.ask("closing_step", user=user)
+
+    def nudge(room: str) -> None:
+        town.plant.ask("go_on_leaving", room=room)
+
+    for room, reached in zip(before, ["emptying", "ending"], strict=False):
+        town.until(lambda reached=reached: step() == reached, lambda room=room: nudge(room))
+    town.doom("nobody's", Point("look", act, crossing, nth))
+    town.await_doom(lambda: nudge("accounts" if act == GO_ON else "avatars"))
+    town.until(lambda: step() == "gone", lambda: [nudge("accounts"), nudge("avatars")])
+    assert town.plant.ask("left_behind", user=user) == []
+    town.nothing_is_wrong()
 
 
 # ── Asleep beyond its lease ─────────────────────────────────────────────────────────────────────
