@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts import closing
 from accounts.models import Closing, Purchase, User, decide
 from accounts.models.closings import Step
-from avatars import exporting, leaving, safekeeping, storage
+from avatars import erasing, exporting, leaving, safekeeping, storage
 from avatars.models import Avatar, AvatarRequest, Export, FacePhoto, State
 from avatars.models.avatar_requests import OPEN
 from tests import factories
