@@ -29,7 +29,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     )
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 0
-    DATABASES["default"]["OPTIONS"]["options"] += " -c synchronous_commit=off"
+    # A test is one transaction, which may wait for a stand-in on a busy machine.
+    DATABASES["default"]["OPTIONS"]["options"] += (
+        " -c synchronous_commit=off -c idle_in_transaction_session_timeout=120s"
+    )
 # Most tests of staff pages are about the pages; those about their door shut it
 # (tests/accounts/test_second_factor.py).
 STAFF_SECOND_FACTOR = False

@@ -97,7 +97,7 @@ class Purchase(models.Model):
     transfer = models.OneToOneField(Transfer, on_delete=models.PROTECT, null=True, blank=True)
     # How often the row was touched: who read Stripe before another's touch reads again.
     touches = models.PositiveIntegerField(default=0)
-    # Its buyer was told that a letter comes once their bank has answered.
+    # A slow bank is at it: its buyer hears by letter what it answered.
     letter_due = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
 

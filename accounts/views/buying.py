@@ -70,9 +70,7 @@ def returned(request: PersonRequest) -> HttpResponse:
         status = status_of(purchase, cancelled="cancelled" in request.GET)
     else:
         status = "unclear"
-    if status == "bank":
-        purchase.promise_letter()
-    elif purchase.letter_due:
+    if status != "bank" and purchase.letter_due:
         purchase.claim_letter()  # they read it here
     request.user.wallet.refresh_from_db()
     look = look_number(request)

@@ -65,6 +65,16 @@ def test_whoever_reads_it_on_the_page_gets_no_letter(till, client, slow):
     assert (notices.send_due(), mail.outbox) == NOTHING_YET
 
 
+def test_whoever_closed_the_page_is_told_as_well(till, client, ada, pack):
+    purchase = till.begin(ada, pack)
+    till.press(purchase, "bank")
+    till.bring(client, 1)  # checkout.session.completed, unpaid
+    client.force_login(ada)
+    assert "Your bank is confirming a payment of $9." in client.get("/credits/").text
+    answer(till, client, purchase, "succeeded")
+    assert (notices.send_due(), mail.outbox[0].subject) == (1, "60 credits added")
+
+
 def test_whoever_paid_by_card_gets_no_letter(till, client, ada, pack):
     till.buy(ada, pack)
     assert (notices.send_due(), mail.outbox) == NOTHING_YET

@@ -206,7 +206,9 @@ def test_a_crowd_of_late_looks_takes_turns_and_delays_nobody(ada):
     failed = [factories.create_request_in(State.FAILED, ada) for _ in range(5)]
     waiting = factories.create_request_in(State.GENERATING, ada)
     now = timezone.now()
-    AvatarRequest.objects.filter(pk__in=[one.pk for one in failed]).update(due_at=now)
+    for late, one in enumerate(reversed(failed)):
+        waited = timedelta(seconds=late)
+        AvatarRequest.objects.filter(pk=one.pk).update(due_at=now - waited)
     assert generation.sweep() == [waiting.pk, failed[0].pk, failed[1].pk]
 
 
