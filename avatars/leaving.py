@@ -107,11 +107,12 @@ def order_everything_to_go(user: User, closing: Closing) -> None:
 
 def is_provider_told(user: User) -> bool:
     """Nothing is left to ask the provider (`erasing` asks). A job that was stopped while it was
-    drawn is asked about again until its drawing is surely over.
+    drawn is asked about until its drawing is surely over; so is one whose number may yet come.
     """
     still_drawn = Q(sent_at__gt=timezone.now() - SLOT_LIMIT)
+    unanswered = Q(erase_answered_at=None, provider_job_id__isnull=False)
     owed = Attempt.objects.filter(request__user=user, erase_due_at__isnull=False)
-    return not owed.filter(Q(erase_answered_at=None) | still_drawn).exists()
+    return not owed.filter(unanswered | still_drawn).exists()
 
 
 def scrub(closing: Closing) -> None:

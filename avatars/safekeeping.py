@@ -80,6 +80,24 @@ def accept(
         journal.write("photos", suffix, content, user, now)
         for suffix, content in (("jpg", clean.jpeg), ("thumb.jpg", clean.thumb))
     )
+    try:
+        return keep_photo(user, consent, keep, clean, verdict, (file, thumb), now)
+    except (ConsentGone, storage.StorageAway):
+        StoredFile.objects.filter(pk__in=[file.pk, thumb.pk]).doom(now)
+        raise
+
+
+def keep_photo(
+    user: User,
+    consent: Consent,
+    keep: Keep,
+    clean: imaging.CleanPhoto,
+    verdict: Verdict,
+    files: tuple[StoredFile, StoredFile],
+    now: datetime,
+) -> FacePhoto:
+    """The photo's row, with its files and under its consent, or none of it."""
+    file, thumb = files
     with transaction.atomic():
         if not consent.lock():
             raise ConsentGone
@@ -180,10 +198,10 @@ def stop_everything(user: User, reason: Reason) -> Stopped:
         # After their requests and photos: others lock in this order too.
         cancelled = Attempt.objects.filter(request__in=[pk for pk, _ in returned])
         late = Attempt.objects.filter(request__in=watched).exclude(outcome__in=NOTHING_COMES)
-        cancelled.live().update(
+        late.update(outcome=Outcome.WITHDRAWN)
+        Attempt.objects.live().filter(request__user=user).update(
             ended_at=now, outcome=Outcome.WITHDRAWN, slot_no=None, face_open=False
         )
-        late.update(outcome=Outcome.WITHDRAWN)
         cancelled.owe_erasure(now)
         late.owe_erasure(now)
     return Stopped(taken, len(returned), sum(cost for _, cost in returned))

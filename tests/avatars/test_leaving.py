@@ -16,6 +16,7 @@ from accounts.models.closings import Step, key_hash
 from avatars import auditing as avatars_auditing
 from avatars import (
     delivery,
+    erasing,
     exporting,
     generation,
     leaving,
@@ -324,6 +325,7 @@ def test_the_provider_deletes_each_picture_of_the_last_day_and_is_asked_once(
     closing.go_on(timezone.now())
     for _again in range(2):
         leaving.empty(Closing.objects.get(pk=begun.pk))
+        erasing.ask_due()
     deleted = [str(line["job"]) for line in provider.books.lines("deleted")]
     assert deleted == [young.provider_job_id]
     young.refresh_from_db()
@@ -361,7 +363,7 @@ def test_a_job_that_was_stopped_while_drawn_is_asked_for_until_its_drawing_is_ov
 
 def test_control_without_the_lock_on_consent_a_photo_outlives_its_account(ada, monkeypatch):
     """The guard removed: whoever believes what was read before keeps a face nobody asked for."""
-    monkeypatch.setattr(Consent.objects, "standing", Consent.objects.all)
+    monkeypatch.setattr(Consent, "lock", lambda self: True)
     agreed = factories.create_consent(ada)
     closing.close(ada, timezone.now())
     safekeeping.accept(ada, factories.portrait(), consent=agreed)
