@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tests.faults.cuts import Cut, Mutant
+from tests.faults.mutants_of_money import MUTANTS as MONEY
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("config", "accounts", "avatars", "templates", "static", "tests")
 FILES = ("manage.py", "pyproject.toml")
@@ -25,41 +28,12 @@ PATIENCE = 300
 FOREIGN = ("PYTHONPATH", "PYTHONSAFEPATH", "PYTEST_ADDOPTS", "DJANGO_SETTINGS_MODULE")
 
 
-@dataclass(frozen=True)
-class Cut:
-    """`text`, which stands once in the file at `path`, becomes `instead`."""
-
-    path: str
-    text: str
-    instead: str
-
-    def count(self, root: Path) -> int:
-        """How often the text stands in its file."""
-        return (root / self.path).read_text().count(self.text)
-
-    def make(self, root: Path) -> None:
-        """Raises ValueError when the text is no longer found exactly once."""
-        if self.count(root) != 1:
-            raise ValueError(f"found {self.count(root)} times in {self.path}: {self.text.strip()}")
-        path = root / self.path
-        path.write_text(path.read_text().replace(self.text, self.instead))
-
-
-class Mutant:
-    """One guard by name, the cuts that remove it, and the tests of which one must turn red."""
-
-    def __init__(self, name: str, *cuts: Cut, tests: list[str]) -> None:
-        self.name, self.cuts, self.tests = name, cuts, tests
-
-
 ACCOUNTS_TABLES = "accounts/migrations/0001_initial.py"
 AVATARS_TABLES = "avatars/migrations/0001_initial.py"
 GUARDS = "tests/faults/test_guards.py::test_"
 WALLETS = "tests/accounts/test_wallets.py::test_"
 REQUESTS = "tests/avatars/test_avatar_requests.py::test_"
 SENDING = "tests/avatars/test_sending.py::test_"
-BILLING = "tests/accounts/test_billing.py::test_"
-REFUNDING = "tests/accounts/test_refunding.py::test_"
 IMAGING = "tests/avatars/test_imaging.py::test_"
 
 MUTANTS = (
@@ -266,71 +240,7 @@ MUTANTS = (
             "test_a_price_that_moved_is_said_and_nothing_is_lost"
         ],
     ),
-    # Beyond the twenty of the plan: the money's own.
-    Mutant(
-        "credited without reading the price",
-        Cut("accounts/billing.py", "session.amount_subtotal == purchase.amount_cents", "True"),
-        Cut(
-            "accounts/billing.py",
-            "total == purchase.amount_cents - discount + tax",
-            "total == received",
-        ),
-        tests=[BILLING + "a_payment_of_another_price_credits_nothing_and_calls_staff"],
-    ),
-    Mutant(
-        "webhook without signature",
-        Cut(
-            "accounts/billing.py",
-            """\
-        event = client().construct_event(
-            body, signature, settings.STRIPE_WEBHOOK_SECRET, SIGNATURE_SECONDS
-        )
-""",
-            """\
-        event = stripe.Webhook.construct_event_without_verification(body)
-""",
-        ),
-        tests=[BILLING + "forged_old_and_meaningless_calls_change_nothing"],
-    ),
-    Mutant(
-        "settling by an old reading",
-        Cut(
-            "accounts/models/purchases.py",
-            "(pk=self.pk, state=self.State.PAID, touches=touches)",
-            "(pk=self.pk, state=self.State.PAID)",
-        ),
-        tests=[REFUNDING + "an_old_reading_of_stripe_is_not_believed"],
-    ),
-    Mutant(
-        "refund sent without reading what stands there",
-        Cut(
-            "accounts/refunding.py",
-            "    billing.claw_back(payment)\n    refund.refresh",
-            "    refund.refresh",
-        ),
-        tests=[
-            REFUNDING + "a_refund_whose_answer_was_lost_is_sent_once_even_when_its_key_is_forgotten"
-        ],
-    ),
-    Mutant(
-        "refused refund without the dispute",
-        Cut(
-            "accounts/refunding.py",
-            "        billing.claw_back(payment)  # what Stripe refused it for takes those credits now\n",
-            "",
-        ),
-        tests=[REFUNDING + "a_refund_stripe_refuses_gives_the_credits_back_and_may_be_asked_again"],
-    ),
-    Mutant(
-        "refund without a look at what is left",
-        Cut("accounts/models/purchases.py", "if wallet.available < wallet.owed:", "if not wallet:"),
-        Cut(
-            "accounts/models/purchases.py",
-            "credits = self.unused()\n",
-            "credits = self.credits - self.credits_back\n",
-        ),
-        tests=[REFUNDING + "unused_credits_go_back_to_money_and_leave_the_wallet_first"],
-    ),
+    *MONEY,
 )
 
 
