@@ -38,8 +38,8 @@ MUTANTS = (
         "settling by an old reading",
         Cut(
             "accounts/models/purchases.py",
-            "(pk=self.pk, state=self.State.PAID, touches=touches)",
-            "(pk=self.pk, state=self.State.PAID)",
+            "_touch(state__in=SETTLED, touches=touches)",
+            "_touch(state__in=SETTLED)",
         ),
         tests=[REFUNDING + "an_old_reading_of_stripe_is_not_believed"],
     ),
