@@ -6,6 +6,7 @@ outside fact: docs.stripe.com/api of the version below and the library's types, 
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -41,6 +42,26 @@ DISPUTE_STANDS = frozenset(
 DISPUTE_OVER = frozenset(
     {"won", "prevented", "warning_needs_response", "warning_under_review", "warning_closed"}
 )
+
+# What we read, by the types it must have; else the answer is not one we understand.
+NONE = type(None)
+EVENT = {"id": str, "type": str, "livemode": bool, "data": stripe.StripeObject}
+CHECKOUT = {
+    "livemode": bool,
+    "status": (str, NONE),
+    "payment_status": str,
+    "currency": (str, NONE),
+    "amount_total": (int, NONE),
+    "amount_subtotal": (int, NONE),
+    "total_details": (stripe.StripeObject, NONE),
+    "payment_intent": (str, stripe.StripeObject, NONE),
+    "metadata": (stripe.StripeObject, NONE),
+}
+DETAILS = {"amount_discount": int, "amount_tax": int}
+REVERSED = {"status": str, "amount": int, "metadata": (stripe.StripeObject, NONE)}
+# What the library raises when it reads something that is not as its types say.
+NO_SENSE = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
+NUMBER = re.compile(r"\w{1,100}", re.ASCII)  # how Stripe names everything
 
 
 class Unavailable(Exception):
@@ -118,6 +139,8 @@ def fulfil(session_id: str) -> Purchase | None:
     """
     with asking():
         session = client().v1.checkout.sessions.retrieve(session_id, {"expand": ["payment_intent"]})
+    understand(session, CHECKOUT)
+    understand(session.total_details, DETAILS if session.total_details else {})
     number = number_in(session, "purchase")
     if number is None:
         return None  # sold by somebody else on the same Stripe account
@@ -125,7 +148,7 @@ def fulfil(session_id: str) -> Purchase | None:
     if purchase is None:
         staff.error("a checkout names a purchase we do not have: %s", session.id)
         return None
-    purchase.attach(session.id)
+    purchase.attach(named(session))
     if purchase.state == Purchase.State.PAID and purchase.session_id == session.id:
         return purchase
     if not is_paid(session):
@@ -181,7 +204,7 @@ def mismatch(session: stripe.checkout.Session, purchase: Purchase) -> str:
     tax = getattr(session.total_details, "amount_tax", 0)
     checks = (  # what must be so, and what to tell staff when it is not
         (session.livemode == is_live(), "it is of another mode than our key"),
-        (session.id == purchase.session_id, "its purchase has another checkout"),
+        (named(session) == purchase.session_id, "its purchase has another checkout"),
         # A promotion code may leave nothing to pay; then no payment stands behind the session.
         (
             session.payment_status == ("paid" if total else "no_payment_required"),
@@ -192,7 +215,10 @@ def mismatch(session: stripe.checkout.Session, purchase: Purchase) -> str:
             session.amount_subtotal == purchase.amount_cents,
             f"its price is {session.amount_subtotal} and ours {purchase.amount_cents}",
         ),
-        (not discount or session.allow_promotion_codes, f"nobody allowed {discount} off"),
+        (
+            not discount or getattr(session, "allow_promotion_codes", None),
+            f"nobody allowed {discount} off",
+        ),
         (total == purchase.amount_cents - discount + tax, f"its total is {total}"),
         (received == total, f"its payment has received {received} of {total}"),
         (purchase.user is not None, ACCOUNT_CLOSED),
@@ -201,8 +227,8 @@ def mismatch(session: stripe.checkout.Session, purchase: Purchase) -> str:
 
 
 def payment_in(session: stripe.checkout.Session) -> Payment:
-    number = getattr(session.payment_intent, "id", None)
-    return Payment(session.id, number, session.amount_total or 0)
+    intent = session.payment_intent
+    return Payment(named(session), named(intent) if intent else None, session.amount_total or 0)
 
 
 def receipt_address(purchase: Purchase) -> str:
@@ -230,16 +256,19 @@ def receive_event(body: bytes, signature: str) -> None:
         event = client().construct_event(
             body, signature, settings.STRIPE_WEBHOOK_SECRET, SIGNATURE_SECONDS
         )
-    except (stripe.SignatureVerificationError, ValueError) as error:
+    except (stripe.SignatureVerificationError, *NO_SENSE) as error:
         raise BadSignature(type(error).__name__) from None
+    understand(event, EVENT)
     if event.livemode != is_live():
         logger.warning("an event of the other mode", extra={"event": event.id})
         return
-    subject = event.data.object
+    subject: Any = getattr(event.data, "object", None)
     if event.type.startswith("checkout.session."):
-        fulfil(subject["id"])
-    elif event.type.startswith(("refund.", "charge.dispute.")) and subject["payment_intent"]:
-        claw_back(subject["payment_intent"])
+        fulfil(named(subject))
+    elif event.type.startswith(("refund.", "charge.dispute.")):
+        understand(subject, {"payment_intent": (str, NONE)})
+        if subject.payment_intent:
+            claw_back(named(subject, "payment_intent"))
 
 
 def claw_back(payment_intent: str) -> None:
@@ -276,6 +305,7 @@ def read_reversals(purchase: Purchase) -> list[Reversal]:
     found: list[Any] = [*refunds[::-1], *disputes[::-1]]
     reversals = []
     for row in found:
+        understand(row, REVERSED)
         is_refund = isinstance(row, stripe.Refund)
         stands = REFUND_STANDS if is_refund else DISPUTE_STANDS
         if row.status not in stands | (REFUND_OVER if is_refund else DISPUTE_OVER):
@@ -285,11 +315,11 @@ def read_reversals(purchase: Purchase) -> list[Reversal]:
         reversals.append(
             Reversal(
                 kind=Kind.REFUND if is_refund else Kind.DISPUTE,
-                key=refund.key if refund else row.id,
+                key=refund.key if refund else named(row),
                 cents=row.amount,
                 credits=credits_at_most(purchase, row, refund) if is_refund else purchase.credits,
                 stands=row.status in stands,
-                stripe_id=row.id,
+                stripe_id=named(row),
                 own=refund,
             )
         )
@@ -329,6 +359,24 @@ def asking() -> Iterator[None]:
         raise Refused(f"{error.code or error.http_status} {error.param or ''}".strip()) from error
     except stripe.StripeError as error:
         raise Unavailable(f"{type(error).__name__} {error.http_status}") from error
+    except NO_SENSE as error:
+        raise Unavailable(f"an answer that makes no sense: {type(error).__name__}") from error
+
+
+def understand(row: object, fields: dict[str, Any]) -> None:
+    """Raises Unavailable unless all of these are there, each of its type and no amount negative."""
+    for name, kind in fields.items():
+        value = getattr(row, name, ...)
+        if not isinstance(value, kind) or (isinstance(value, int) and value < 0):
+            raise Unavailable(f"an answer of another shape: {name}")
+
+
+def named(row: object, name: str = "id") -> str:
+    """The number by which Stripe names something. Raises Unavailable for what is none."""
+    number = getattr(row, name, None)
+    if not isinstance(number, str) or not NUMBER.fullmatch(number):
+        raise Unavailable(f"an answer of another shape: {name}")
+    return number
 
 
 def is_live() -> bool:
@@ -339,6 +387,6 @@ def number_in(row: Any, name: str) -> UUID | None:  # noqa: ANN401 - any Stripe 
     """The number of ours in its metadata. Whoever shares the account may use the same word."""
     metadata = row.metadata or {}
     try:
-        return UUID(metadata[name]) if name in metadata else None
+        return UUID(str(metadata[name])) if name in metadata else None
     except ValueError:
         return None

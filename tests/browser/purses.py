@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from accounts import billing, refunding
 from accounts.models import CreditPack, Kind, Purchase, User, Wallet
+from accounts.models.payments import Payment
 from config.demo import MO, person
 
 SHOPPERS = ("buyer", "decliner", "leaver", "waiter", "returner", "forger", "typist")
@@ -71,7 +72,7 @@ def rich() -> dict[str, tuple[str, str]]:
     pay, unpaid = begin(user, small)
     expired, odd = begin(user, small)[1], begin(user, small)[1]
     expired.expire()
-    odd.set_aside()
+    odd.set_aside(Payment(str(odd.session_id), "pi_odd", 400))
     back = "/credits/return/"
     paths = {
         "credits": "/credits/",

@@ -167,6 +167,13 @@ def mangled(draw: st.DrawFn) -> tuple[int, bytes]:
         body = json.dumps(tree, ensure_ascii=draw(st.booleans())).encode(errors="surrogatepass")
         for word, raw in RAW.items():
             body = body.replace(word, raw)
+    body = draw(broken(body))
+    return draw(st.one_of(st.just(status), st.sampled_from(STATUSES))), body
+
+
+@st.composite
+def broken(draw: st.DrawFn, body: bytes) -> bytes:
+    """These bytes as some proxy, disk or encoding may leave them, or whole."""
     place = draw(st.integers(0, len(body)))
     treatments: dict[str, Callable[[], bytes]] = {
         "cut": lambda: body[:place],
@@ -184,8 +191,7 @@ def mangled(draw: st.DrawFn) -> tuple[int, bytes]:
         "behind a guard": lambda: b")]}',\n" + body,
     }
     treatment = draw(st.sampled_from(["", "", "", "", "cut", *treatments]))
-    body = treatments[treatment]() if treatment else body
-    return draw(st.one_of(st.just(status), st.sampled_from(STATUSES))), body
+    return treatments[treatment]() if treatment else body
 
 
 # ── What may be believed ────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tests.faults.cuts import Cut, Mutant
+from tests.faults.mutants_of_money import MUTANTS as MONEY
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("config", "accounts", "avatars", "templates", "static", "tests")
 FILES = ("manage.py", "pyproject.toml")
@@ -23,33 +26,6 @@ FILES = ("manage.py", "pyproject.toml")
 PATIENCE = 300
 # What would let a run elsewhere read this tree, or run other tests than those named.
 FOREIGN = ("PYTHONPATH", "PYTHONSAFEPATH", "PYTEST_ADDOPTS", "DJANGO_SETTINGS_MODULE")
-
-
-@dataclass(frozen=True)
-class Cut:
-    """`text`, which stands once in the file at `path`, becomes `instead`."""
-
-    path: str
-    text: str
-    instead: str
-
-    def count(self, root: Path) -> int:
-        """How often the text stands in its file."""
-        return (root / self.path).read_text().count(self.text)
-
-    def make(self, root: Path) -> None:
-        """Raises ValueError when the text is no longer found exactly once."""
-        if self.count(root) != 1:
-            raise ValueError(f"found {self.count(root)} times in {self.path}: {self.text.strip()}")
-        path = root / self.path
-        path.write_text(path.read_text().replace(self.text, self.instead))
-
-
-class Mutant:
-    """One guard by name, the cuts that remove it, and the tests of which one must turn red."""
-
-    def __init__(self, name: str, *cuts: Cut, tests: list[str]) -> None:
-        self.name, self.cuts, self.tests = name, cuts, tests
 
 
 ACCOUNTS_TABLES = "accounts/migrations/0001_initial.py"
@@ -264,6 +240,7 @@ MUTANTS = (
             "test_a_price_that_moved_is_said_and_nothing_is_lost"
         ],
     ),
+    *MONEY,
 )
 
 

@@ -83,9 +83,8 @@ class Scene:
 
 
 @pytest.fixture
-def scene(monkeypatch, request, tmp_path, settings):
-    monkeypatch.delenv("STANDIN_STRIPE", raising=False)
-    till, stage = Till(tmp_path / "stripe", settings), Stage(monkeypatch)
+def scene(monkeypatch, request, till):
+    stage = Stage(monkeypatch)
     asks = stripe.RequestsClient.request
 
     def step_and_ask(client, method, url, *rest):
@@ -96,7 +95,6 @@ def scene(monkeypatch, request, tmp_path, settings):
     scene = Scene(stage, till)
     yield scene
     stage.close()
-    till.close()
     request.node.user_properties.append(("orders", scene.orders))
 
 

@@ -165,14 +165,6 @@ def crossings(monkeypatch) -> Crossings:
     return watched_doors(monkeypatch)
 
 
-@pytest.fixture
-def till(tmp_path, settings, monkeypatch):
-    monkeypatch.delenv("STANDIN_STRIPE", raising=False)
-    till = Till(tmp_path / "stripe", settings)
-    yield till
-    till.close()
-
-
 def live(life: Life, story: Story, crossings: Crossings, moment: int | None) -> int:
     """All acts of the story, by somebody of ours who dies at that moment. Returns how many moments
     came before the end.
