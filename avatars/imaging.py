@@ -40,6 +40,7 @@ _SCAN = b"\xff\xda"
 
 RESULT_FORMATS = ("PNG", "JPEG", "WEBP")
 RESULT_PIXELS = 4_200_000
+RESULT_SIDE = 16_383  # what a WebP can be at most (RFC 9649, 2.7.1)
 FLAT_DEVIATION = 2.0  # of 255; a result the provider blocks is one colour, mostly black
 THUMB_BOX = (256, 384)
 MASTER_QUALITY = 88
@@ -279,7 +280,8 @@ def _result(picture_bytes: bytes) -> Image.Image:
     with _reading(broken, too_large=broken):
         picture = Image.open(BytesIO(picture_bytes), formats=RESULT_FORMATS)
     with picture:
-        if picture.width * picture.height > RESULT_PIXELS or getattr(picture, "n_frames", 1) > 1:
+        is_large = picture.width * picture.height > RESULT_PIXELS or max(picture.size) > RESULT_SIDE
+        if is_large or getattr(picture, "n_frames", 1) > 1:
             raise broken
         with _reading(broken, too_large=broken):
             picture.load()

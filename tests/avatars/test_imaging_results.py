@@ -62,6 +62,7 @@ BROKEN = {
     "heic": encoded(avatar(), "HEIF"),
     "two in one": encoded(FRAMES[0], "MPO", **MOVING),
     "4.3 MP": encoded(Image.effect_noise((2_050, 2_100), 60), "JPEG"),
+    "too long for a WebP": encoded(Image.effect_noise((40, 16_400), 60), "JPEG"),
     "bomb": png_by_header(30_000, 30_000),
     "base64 text": b"iVBORw0KGgoAAAANSUhEUg==",
     "half": encoded(avatar(), "PNG")[:100_000],
