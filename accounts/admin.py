@@ -12,7 +12,8 @@ from allauth.mfa import admin as allauth_factors
 from allauth.socialaccount import admin as allauth_doors
 from allauth.usersessions import admin as allauth_devices
 from django.contrib import admin
-from django.contrib.auth import admin as django_roles
+from django.contrib.auth import admin as _registers_groups  # noqa: F401 - so that it has, before us
+from django.contrib.auth.models import Group
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -43,7 +44,7 @@ admin.site.unregister(
     [
         allauth_factors.Authenticator,
         allauth_devices.UserSession,
-        django_roles.Group,
+        Group,
         allauth_addresses.EmailAddress,
         allauth_doors.SocialAccount,
         allauth_doors.SocialApp,

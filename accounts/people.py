@@ -21,8 +21,14 @@ def suspend(person: User, *, actor: User | None, reason: str, now: datetime) -> 
     with transaction.atomic():
         if not User.objects.filter(pk=person.pk, suspended_at=None).update(suspended_at=now):
             return False
-        changes = {"before": {"suspended": False}, "after": {"suspended": True}}
-        decide(actor, "person_suspended", person=person, reason=reason, **changes)
+        decide(
+            actor,
+            "person_suspended",
+            person=person,
+            reason=reason,
+            before={"suspended": False},
+            after={"suspended": True},
+        )
     return True
 
 
@@ -32,8 +38,14 @@ def lift(person: User, *, actor: User | None, reason: str) -> bool:
     with transaction.atomic():
         if not suspended.update(suspended_at=None):
             return False
-        changes = {"before": {"suspended": True}, "after": {"suspended": False}}
-        decide(actor, "suspension_lifted", person=person, reason=reason, **changes)
+        decide(
+            actor,
+            "suspension_lifted",
+            person=person,
+            reason=reason,
+            before={"suspended": True},
+            after={"suspended": False},
+        )
     return True
 
 
@@ -64,8 +76,7 @@ def change_limits(person: User, limits: dict[str, int], *, actor: User | None, r
     with transaction.atomic():
         if not Quota.objects.filter(user=person, **before).update(**after, note=reason[:300]):
             return False
-        changes = {"before": before, "after": after}
-        decide(actor, "limits_changed", person=person, reason=reason, **changes)
+        decide(actor, "limits_changed", person=person, reason=reason, before=before, after=after)
     return True
 
 
@@ -88,6 +99,12 @@ def appoint(person: User, roles: list[str], *, actor: User | None, reason: str) 
         person.groups.set(groups)
         User.objects.filter(pk=person.pk).update(is_staff=bool(after), is_superuser=is_admin)
         person.is_staff, person.is_superuser = bool(after), is_admin
-        changes = {"before": {"roles": before}, "after": {"roles": after}}
-        decide(actor, "roles_changed", person=person, reason=reason, **changes)
+        decide(
+            actor,
+            "roles_changed",
+            person=person,
+            reason=reason,
+            before={"roles": before},
+            after={"roles": after},
+        )
     return True

@@ -53,6 +53,10 @@ class Adapter(DefaultMFAAdapter):
     def decrypt(self, encrypted_text: str) -> str:
         return lock().decrypt(encrypted_text.encode()).decode()
 
+    def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:
+        number = Authenticator.objects.filter(user=user, type=type).count() + 1
+        return _("Passkey %(number)d") % {"number": number}
+
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
         return {**super().get_public_key_credential_rp_entity(), "name": "Likeness"}
 

@@ -44,17 +44,13 @@ class LimitsForm(ReasonForm):
 class RolesForm(ReasonForm):
     roles = forms.MultipleChoiceField(
         label=_("Roles"),
+        choices=lambda: [(name, name) for name in Group.objects.values_list("name", flat=True)],
         required=False,
         widget=forms.CheckboxSelectMultiple,
         help_text=_("None of them: not on the staff."),
     )
 
     field_order = ("roles", "reason")
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - Django's contract
-        super().__init__(*arguments, **named)
-        names = Group.objects.order_by("name").values_list("name", flat=True)
-        self.fields["roles"].choices = [(name, name) for name in names]
 
     def words(self) -> list[tuple[str, str]]:
         roles = ", ".join(self.cleaned_data["roles"]) or str(_("none: not on the staff"))

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -22,6 +23,7 @@ from django.views.decorators.http import require_http_methods
 from accounts import notices, people
 from accounts.models import User
 from accounts.staff_forms import LimitsForm, ReasonForm, RolesForm
+from accounts.views.guards import PersonRequest
 
 Words = str | Promise
 
@@ -98,11 +100,11 @@ ACTS: dict[str, Act] = {
 }
 
 
-def may(user: User, act: Act) -> bool:
+def may(user: User | AnonymousUser, act: Act) -> bool:
     return user.has_perm(act.right) if act.right else user.is_superuser
 
 
-def offered(user: User, person: User) -> list[dict[str, Words]]:
+def offered(user: User | AnonymousUser, person: User) -> list[dict[str, Words]]:
     """The acts this member of staff can do to this person now."""
     senseless = "suspend" if person.suspended_at else "lift"
     return [
@@ -114,7 +116,7 @@ def offered(user: User, person: User) -> list[dict[str, Words]]:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @admin.site.admin_view
-def act_on_person(request: HttpRequest, pk: int, name: str) -> HttpResponse:
+def act_on_person(request: PersonRequest, pk: int, name: str) -> HttpResponse:
     """The form, a look at what will be, then the act."""
     act, actor = ACTS[name], request.user
     if not may(actor, act):

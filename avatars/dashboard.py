@@ -5,7 +5,7 @@ Knows counting, the board and the admin's frame. Counted once in half a minute f
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.core.cache import cache
@@ -56,7 +56,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "app_list": apps,
     }
     if request.user.has_perm("avatars.view_figures"):
-        figures = cache.get_or_set("staff:figures", read, CACHED_SECONDS)
+        figures = cast("Figures", cache.get_or_set("staff:figures", read, CACHED_SECONDS))
         account, asked_at = watching.noted_account()
         context |= {
             "figures": figures,

@@ -62,7 +62,7 @@ def speeds() -> list[Speed]:
         for quality in Quality:
             if seconds := sorted(kinds.get((style, quality), [])):
                 shares = [round(share_of(seconds, share), 1) for share in (0.5, 0.95, 0.99)]
-                found.append(Speed(style.label, quality.label, len(seconds), *shares))
+                found.append(Speed(str(style.label), str(quality.label), len(seconds), *shares))
     return found
 
 
@@ -96,8 +96,8 @@ def errors(now: datetime) -> list[dict[str, Any]]:
 
 def provider_words(now: datetime) -> list[dict[str, Any]]:
     """What the provider said to orders that came to nothing in the last week."""
-    said = Attempt.objects.filter(pk__gt=before(Attempt, "sent_at", now - WEEK))
-    said = said.exclude(detail="").values("outcome", "detail")
+    sent = Attempt.objects.filter(pk__gt=before(Attempt, "sent_at", now - WEEK))
+    said = sent.exclude(detail="").values("outcome", "detail")
     return list(seen(said, "sent_at", sample="request")[:ROWS_SHOWN])
 
 
@@ -122,7 +122,8 @@ class Bells:
 def bells() -> Bells:
     done = Attempt.objects.filter(outcome=Outcome.DONE, doorbell_hash__isnull=False)
     rows = list(done.order_by("-pk").values_list("rung_at", "ended_at")[:BELLS_READ])
-    lags = [(ended - rung).total_seconds() for rung, ended in rows if rung and rung <= ended]
+    both = [(rung, ended) for rung, ended in rows if rung and ended]
+    lags = [(ended - rung).total_seconds() for rung, ended in both if rung <= ended]
     return Bells(len(lags), len(rows), round(statistics.median(lags), 1) if lags else None)
 
 

@@ -25,6 +25,7 @@ from avatars.models import AvatarRequest, Breaker, Reason
 from avatars.models.attempts import Service
 from avatars.staff_forms import PauseForm, ReasonForm
 from avatars.views import board
+from avatars.views.guards import PersonRequest
 
 TONES = {"up": "ok", "slow": "warn", "paused": "warn", "failing": "bad", "asleep": "bad"}
 VERDICTS: dict[str, str | Promise] = {
@@ -112,7 +113,7 @@ def asked(request: HttpRequest) -> Any:  # noqa: ANN401 - a form's data
 @require_http_methods(["GET", "HEAD", "POST"])
 @admin.site.admin_view
 @permission_required("avatars.pause_drawing", raise_exception=True)
-def pause(request: HttpRequest) -> HttpResponse:
+def pause(request: PersonRequest) -> HttpResponse:
     def do(form: ReasonForm) -> bool:
         facts = form.cleaned_data
         return intervening.pause(
@@ -136,7 +137,7 @@ def pause(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @admin.site.admin_view
 @permission_required("avatars.pause_drawing", raise_exception=True)
-def resume(request: HttpRequest) -> HttpResponse:
+def resume(request: PersonRequest) -> HttpResponse:
     def do(form: ReasonForm) -> bool:
         reason = form.cleaned_data["reason"]
         return intervening.resume(actor=request.user, reason=reason, now=timezone.now())
@@ -157,7 +158,7 @@ def resume(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @admin.site.admin_view
 @permission_required("avatars.settle_request", raise_exception=True)
-def look_again(request: HttpRequest, public_id: UUID) -> HttpResponse:
+def look_again(request: PersonRequest, public_id: UUID) -> HttpResponse:
     avatar_request = get_object_or_404(AvatarRequest, public_id=public_id)
 
     def do(form: ReasonForm) -> bool:
@@ -185,7 +186,7 @@ def look_again(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @admin.site.admin_view
 @permission_required("avatars.settle_request", raise_exception=True)
-def fail(request: HttpRequest, public_id: UUID) -> HttpResponse:
+def fail(request: PersonRequest, public_id: UUID) -> HttpResponse:
     avatar_request = get_object_or_404(
         AvatarRequest.objects.select_related("hold__wallet"), public_id=public_id
     )

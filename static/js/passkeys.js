@@ -1,10 +1,17 @@
 // Says in words why a passkey did not work; allauth's own scripts only tell the console.
 const place = document.querySelector("[data-passkey-problem]");
 
-document.addEventListener("allauth.error", (event) => {
-  if (!place) return;
-  event.preventDefault();
-  const { name } = event.detail.exception;
-  place.textContent = place.dataset[name === "SecurityError" ? "address" : name === "InvalidStateError" ? "known" : "stopped"];
+const say = (what) => {
+  place.textContent = place.dataset[what];
   place.hidden = false;
-});
+};
+
+if (place) {
+  // Browsers use no passkey at an address of numbers, and some never answer there.
+  if ("early" in place.dataset && /^[\d.]+$|^\[/.test(location.hostname)) say("address");
+  document.addEventListener("allauth.error", (event) => {
+    event.preventDefault();
+    const { name } = event.detail.exception;
+    say(name === "SecurityError" ? "address" : name === "InvalidStateError" ? "known" : "stopped");
+  });
+}

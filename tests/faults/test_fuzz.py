@@ -352,7 +352,8 @@ def test_a_doorbell_tells_a_number_at_most_and_makes_us_call_nobody(ada, ben, cl
             assert (request["due_at"] != due_at) is is_due
             assert not is_due or request["due_at"] <= timezone.now()
             seen["due"] += is_due
-            own["rings"] -= 1
+            assert own["rung_at"] is not None
+            own["rings"], own["rung_at"] = own["rings"] - 1, None
             own["provider_job_id"], request["due_at"] = known, due_at
         assert (requests, orders) == before
 
