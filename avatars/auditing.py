@@ -16,7 +16,15 @@ from django.utils import timezone
 from accounts.models import Kind, Transfer, Wallet, triggers
 from accounts.models.findings import Finding, finding, report
 from avatars import storage
-from avatars.models import Attempt, Avatar, AvatarRequest, FileState, State, StoredFile
+from avatars.models import (
+    Attempt,
+    Avatar,
+    AvatarRequest,
+    FacePhoto,
+    FileState,
+    State,
+    StoredFile,
+)
 from avatars.models.avatar_requests import ENDED, LEASES, OPEN, TRIGGERS
 
 SWEEPS_MISSED = timedelta(seconds=6)
@@ -32,6 +40,7 @@ def findings(*, files: bool = False, contents: bool = False) -> list[Finding]:
     """
     now = timezone.now()
     found = [*reserves(), *endings(), *pictures(), *slots(), *clocks(now), *journal(now), *locks()]
+    found += faces()
     found += listing() if files else ()
     found += altered() if contents else ()
     return found
@@ -184,6 +193,14 @@ def is_as_written(file: StoredFile) -> bool:
     except storage.Missing:
         return False
     return hashlib.sha256(content).hexdigest() == file.sha256
+
+
+def faces() -> Iterator[Finding]:
+    """I13, the half that lives in rows: no photo outlives the consent it was given under."""
+    kept = FacePhoto.objects.filter(deleted_at=None, consent__withdrawn_at__isnull=False)
+    yield from finding(
+        "I13", "a photo whose consent is withdrawn", kept.values_list("public_id", flat=True)
+    )
 
 
 def locks() -> Iterator[Finding]:

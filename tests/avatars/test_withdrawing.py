@@ -273,3 +273,13 @@ def test_a_record_stays_open_while_the_storage_is_away(ada, monkeypatch):
     safekeeping.erase_due()
     photo.refresh_from_db()
     assert photo.emptied_at is not None
+
+
+def test_the_audit_finds_a_photo_that_outlived_its_consent(ada):
+    photo = factories.create_photo(ada)
+    photo.consent.withdraw(timezone.now())
+    [found] = auditing.findings()
+    assert (found.sentence, list(found.rows)) == (
+        "a photo whose consent is withdrawn",
+        [photo.public_id],
+    )
