@@ -230,7 +230,7 @@ def test_the_timeline_tells_who_fetched_it_when_the_link_closed_and_what_was_ask
     [
         ({"erased": False, "erase_answered_at": timezone.now()}, "It says there is none to erase"),
         ({"erase_due_at": timezone.now()}, "ModelsLab is being asked to erase its result for"),
-        ({"erase_tries": 7}, "evening…” and never answered."),
+        ({"erase_tries": 7}, "evening storm” and never answered."),
     ],
 )
 def test_what_the_provider_said_to_the_erasure_is_told(client, ada, fields, sentence):

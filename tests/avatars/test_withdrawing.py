@@ -283,3 +283,12 @@ def test_the_audit_finds_a_photo_that_outlived_its_consent(ada):
         "a photo whose consent is withdrawn",
         [photo.public_id],
     )
+
+
+def test_a_request_whose_money_is_already_spent_stops_the_withdrawal_and_nothing_has_moved(ada):
+    asked = factories.create_request_in(State.GENERATING, ada)
+    asked.hold.wallet.capture(asked.cost, asked.reference)
+    with pytest.raises(RuntimeError, match="cannot be ended"):
+        safekeeping.withdraw(ada)
+    assert Consent.objects.standing().filter(user=ada).exists()
+    assert FacePhoto.objects.get().deleted_at is None
