@@ -17,7 +17,15 @@ from accounts.models import BookCheck, Closing, Kind, Transfer, Wallet, triggers
 from accounts.models.closings import LEAVING
 from accounts.models.findings import Finding, finding, report
 from avatars import storage
-from avatars.models import Attempt, Avatar, AvatarRequest, FileState, State, StoredFile
+from avatars.models import (
+    Attempt,
+    Avatar,
+    AvatarRequest,
+    FacePhoto,
+    FileState,
+    State,
+    StoredFile,
+)
 from avatars.models.avatar_requests import ENDED, LEASES, OPEN, TRIGGERS
 
 FOLDERS = ("photos", "avatars", "exports")
@@ -34,7 +42,7 @@ def findings(*, files: bool = False, contents: bool = False) -> list[Finding]:
     """
     now = timezone.now()
     found = [*reserves(), *endings(), *pictures(), *slots(), *clocks(now), *journal(now), *locks()]
-    found += strangers()
+    found += [*strangers(), *faces()]
     found += listing() if files else ()
     found += altered() if contents else ()
     return found
@@ -206,6 +214,14 @@ def strangers() -> Iterator[Finding]:
     """I13, our half: nothing is kept for a person who is gone."""
     nobodys = StoredFile.objects.filter(user=None, state=FileState.KEPT)
     yield from finding("I13", "a kept file of nobody", nobodys.values_list("key", flat=True))
+
+
+def faces() -> Iterator[Finding]:
+    """I13, the half that lives in rows: no photo outlives the consent it was given under."""
+    kept = FacePhoto.objects.filter(deleted_at=None, consent__withdrawn_at__isnull=False)
+    yield from finding(
+        "I13", "a photo whose consent is withdrawn", kept.values_list("public_id", flat=True)
+    )
 
 
 def locks() -> Iterator[Finding]:

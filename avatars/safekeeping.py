@@ -213,12 +213,16 @@ def open_requests(user: User) -> list[int]:
 
 def cancel_whatever_state(pk: int, reason: Reason, now: datetime) -> tuple[int, int]:
     """M15. The wallet is locked, so nobody else can end it; who moves it meanwhile is waited for.
-    Returns the request and its cost in credits.
+    Returns the request and its cost in credits. RuntimeError when nobody moves it and it cannot
+    be ended all the same: its money is resolved already, which the audit calls staff about.
     """
+    before = None
     while True:
         avatar_request = AvatarRequest.objects.select_related("hold__wallet").get(pk=pk)
         if avatar_request.finish(State.CANCELLED, reason, now=now):
             return pk, avatar_request.cost
+        if before == (before := (avatar_request.state, avatar_request.lease_no)):
+            raise RuntimeError(f"request {pk} cannot be ended")
 
 
 def late_requests(user: User, now: datetime) -> list[int]:

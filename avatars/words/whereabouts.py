@@ -4,8 +4,9 @@ Knows photos, orders and the decisions of staff.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.utils import formats, timezone
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -51,60 +52,65 @@ def arrival(photo: FacePhoto, region: str) -> list[Event]:
 
 def journey(attempt: Attempt, photo: FacePhoto, now: datetime) -> list[Event]:
     """One order that went to the image service, how the photo travelled, what was asked after."""
-    if attempt.sent_at is None:
+    sent_at = attempt.sent_at
+    if sent_at is None:
         return []
-    words = {"avatar": _("“%(words)s”") % {"words": Truncator(attempt.request.prompt).chars(40)}}
+    avatar = _("“%(words)s”") % {"words": Truncator(attempt.request.prompt).chars(40)}
     if attempt.face_hash is None:
         sentence = _("Sent to ModelsLab inside the order for %(avatar)s.")
-        told = [Event(attempt.sent_at, "external-link", sentence % words)]
     else:
         sentence = _("Offered to ModelsLab by a private link, for %(avatar)s.")
-        told = [
-            Event(attempt.sent_at, "external-link", sentence % words),
-            *link(attempt, attempt.sent_at, photo, now),
-        ]
-    return told + erasure(attempt, attempt.sent_at, now)
+    told = " ".join([sentence % {"avatar": avatar}, *link(attempt, sent_at, photo, now)])
+    return [Event(sent_at, "external-link", told), *erasure(attempt, sent_at, avatar, now)]
 
 
-def link(attempt: Attempt, sent_at: datetime, photo: FacePhoto, now: datetime) -> list[Event]:
-    """What became of the private link."""
-    told = []
+def link(attempt: Attempt, sent_at: datetime, photo: FacePhoto, now: datetime) -> list[str]:
+    """What became of the private link: fetched how often and when, closed when."""
+    if attempt.face_hash is None:
+        return []
+    told = [_("Not fetched.")]
     if attempt.face_read_at:
         fetched = ngettext(
-            "Fetched by that link, once.",
-            "Fetched by that link, %(n)d times.",
+            "Fetched by that link once, at %(time)s.",
+            "Fetched by that link %(n)d times, last at %(time)s.",
             attempt.face_hits,
         )
-        told.append(Event(attempt.face_read_at, "download", fetched % {"n": attempt.face_hits}))
+        told = [fetched % {"n": attempt.face_hits, "time": clock(attempt.face_read_at)}]
     # Whatever came first: the order's end, the photo's, or the link's own.
     ends = (attempt.ended_at, photo.deleted_at, sent_at + FACE_LINK_LIFE)
     closed_at = min(moment for moment in ends if moment)
     if closed_at <= now:
-        told.append(Event(closed_at, "lock", _("That link closed for good.")))
+        told.append(_("Closed for good at %(time)s.") % {"time": clock(closed_at)})
     return told
 
 
-def erasure(attempt: Attempt, sent_at: datetime, now: datetime) -> list[Event]:
+def clock(moment: datetime) -> str:
+    return formats.time_format(timezone.localtime(moment), "H:i")
+
+
+def erasure(attempt: Attempt, sent_at: datetime, avatar: str, now: datetime) -> list[Event]:
     """What ModelsLab was asked about its own copy of the result, and what it said."""
     if attempt.erase_answered_at and attempt.erased:
-        done = _("ModelsLab asked to erase its result. It says it has.")
-        return [Event(attempt.erase_answered_at, "trash-2", done)]
-    if attempt.erase_answered_at:
-        said_no = _(
-            "ModelsLab asked to erase its result. It says there is none to erase; its result "
+        at = attempt.erase_answered_at
+        sentence = _("ModelsLab asked to erase its result for %(avatar)s. It says it has.")
+    elif attempt.erase_answered_at:
+        at = attempt.erase_answered_at
+        sentence = _(
+            "ModelsLab asked to erase its result for %(avatar)s. It says there is none to erase; "
+            "its result files end after 24 hours by its documentation."
+        )
+    elif attempt.erase_due_at:
+        at = max(now + timedelta(seconds=1), attempt.erase_due_at)
+        sentence = _("ModelsLab is being asked to erase its result for %(avatar)s.")
+    elif attempt.erase_tries and attempt.provider_job_id:
+        at = sent_at + RESULT_LIFE
+        sentence = _(
+            "ModelsLab was asked to erase its result for %(avatar)s and never answered. Its result "
             "files end after 24 hours by its documentation."
         )
-        return [Event(attempt.erase_answered_at, "trash-2", said_no)]
-    if attempt.erase_due_at:
-        asking = _("ModelsLab is being asked to erase its result.")
-        return [Event(max(now, attempt.erase_due_at), "trash-2", asking, is_coming=True)]
-    if attempt.erase_tries and attempt.provider_job_id:
-        silent = _(
-            "ModelsLab was asked to erase its result and never answered. Its result files end "
-            "after 24 hours by its documentation."
-        )
-        return [Event(sent_at + RESULT_LIFE, "trash-2", silent)]
-    return []
+    else:
+        return []
+    return [Event(at, "trash-2", sentence % {"avatar": avatar}, is_coming=at > now)]
 
 
 def opened(decision: Decision) -> Event:

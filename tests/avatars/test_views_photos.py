@@ -382,7 +382,7 @@ def test_the_timeline_tells_how_the_photo_travelled(client, ada):
     client.force_login(ada)
     page = text(client.get(reverse("face", args=[photo.public_id])))
     assert "Offered to ModelsLab by a private link" in page
-    assert "Fetched by that link, once." in page
+    assert "Fetched by that link once, at " in page
     assert "Sent to ModelsLab inside the order" in page
 
 

@@ -219,17 +219,18 @@ def test_the_timeline_tells_who_fetched_it_when_the_link_closed_and_what_was_ask
     client.force_login(ada)
     page = text(client.get(reverse("face", args=[asked.photo.public_id])))
     assert "It went to ModelsLab once, on" in page
-    assert "Fetched by that link, 2 times." in page
-    assert "That link closed for good." in page
-    assert "ModelsLab asked to erase its result. It says it has." in page
+    assert f"Fetched by that link 2 times, last at {timezone.localtime(now):%H:%M}." in page
+    assert f"Closed for good at {timezone.localtime(now):%H:%M}." in page
+    assert "ModelsLab asked to erase its result for “as a lighthouse" in page
+    assert "It says it has." in page
 
 
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
         ({"erased": False, "erase_answered_at": timezone.now()}, "It says there is none to erase"),
-        ({"erase_due_at": timezone.now()}, "ModelsLab is being asked to erase its result."),
-        ({"erase_tries": 7}, "was asked to erase its result and never answered"),
+        ({"erase_due_at": timezone.now()}, "ModelsLab is being asked to erase its result for"),
+        ({"erase_tries": 7}, "evening storm” and never answered."),
     ],
 )
 def test_what_the_provider_said_to_the_erasure_is_told(client, ada, fields, sentence):

@@ -273,3 +273,22 @@ def test_a_record_stays_open_while_the_storage_is_away(ada, monkeypatch):
     safekeeping.erase_due()
     photo.refresh_from_db()
     assert photo.emptied_at is not None
+
+
+def test_the_audit_finds_a_photo_that_outlived_its_consent(ada):
+    photo = factories.create_photo(ada)
+    photo.consent.withdraw(timezone.now())
+    [found] = auditing.findings()
+    assert (found.sentence, list(found.rows)) == (
+        "a photo whose consent is withdrawn",
+        [photo.public_id],
+    )
+
+
+def test_a_request_whose_money_is_already_spent_stops_the_withdrawal_and_nothing_has_moved(ada):
+    asked = factories.create_request_in(State.GENERATING, ada)
+    asked.hold.wallet.capture(asked.cost, asked.reference)
+    with pytest.raises(RuntimeError, match="cannot be ended"):
+        safekeeping.withdraw(ada)
+    assert Consent.objects.standing().filter(user=ada).exists()
+    assert FacePhoto.objects.get().deleted_at is None
