@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Q
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
@@ -151,11 +151,14 @@ def verdict_address(photo: FacePhoto) -> str:
     return f"{reverse('face_new')}?photo={photo.public_id}"
 
 
+def own_photos(request: PersonRequest) -> QuerySet[FacePhoto]:
+    return FacePhoto.objects.filter(user=request.user).select_related("file", "thumb")
+
+
 def own_photo(request: PersonRequest, public_id: UUID | str) -> FacePhoto:
     """This person's photo, deleted ones too; 404 for anybody else's and for what is no id."""
-    photos = FacePhoto.objects.filter(user=request.user).select_related("file", "thumb")
     try:
-        return get_object_or_404(photos, public_id=public_id)
+        return get_object_or_404(own_photos(request), public_id=public_id)
     except ValidationError as error:
         raise Http404 from error
 
@@ -239,13 +242,14 @@ def photo_card(photo: FacePhoto, used: int) -> dict[str, Any]:
 @signed_in
 def face(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Where is my face? One timeline, and a record that stays when the photo is gone."""
-    photo = own_photo(request, public_id)
     now = timezone.now()
+    photos = own_photos(request).annotate(copied_until=copied_until(now))
+    photo = get_object_or_404(photos, public_id=public_id)
     is_there = photo.is_present(now)
     context = {
         "photo": photo,
         "is_there": is_there,
-        "export": export_of(photo, now) if is_there else None,
+        "copied_until": photo.copied_until if is_there else None,
         "picture": link_to(photo.thumb) if is_there else "",
         "size": thumb_size(photo),
         "judgement": words.judgement(Verdict.from_dict(photo.verdict)),
@@ -256,10 +260,12 @@ def face(request: PersonRequest, public_id: UUID) -> HttpResponse:
     return render(request, "avatars/face.html", context)
 
 
-def export_of(photo: FacePhoto, now: datetime) -> Export | None:
-    """The export that holds a copy: one made since the photo came. Deleting the photo ends it."""
-    since = Export.objects.ready(now).filter(until__gte=photo.created_at + LINK_LIFE)
-    return since.filter(user=photo.user_id).last()
+def copied_until(now: datetime) -> Subquery:
+    """Until when an export holds a copy: one made since the photo came. Deleting the photo ends
+    it. Read with the photo itself, because the page may cost no more.
+    """
+    since = Export.objects.ready(now).filter(until__gte=OuterRef("created_at") + LINK_LIFE)
+    return Subquery(since.filter(user=OuterRef("user")).order_by("-until").values("until")[:1])
 
 
 Event = tuple[datetime | None, str, str]  # when, icon, sentence
