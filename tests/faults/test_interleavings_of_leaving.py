@@ -282,7 +282,8 @@ def test_two_who_end_it_lapse_once(scene):
     play(scene, set_up, outcome, {(Step.GONE, 1, False)})
 
 
-def test_a_payment_that_meets_the_end_is_credited_before_or_odd_after(scene, monkeypatch):
+def test_a_payment_that_meets_the_end_is_credited_before_or_odd_after(scene, monkeypatch, caplog):
+    """Credited in time it lapses with the rest, so staff are told; afterwards it is set aside."""
     left = SimpleNamespace()
     pack = factories.create_pack()
     monkeypatch.setattr(billing, "payment_in", lambda session: session)
@@ -311,7 +312,8 @@ def test_a_payment_that_meets_the_end_is_credited_before_or_odd_after(scene, mon
     def outcome(*_results: object) -> object:
         left.purchase.refresh_from_db()
         left.wallet.refresh_from_db()
-        return left.purchase.state, left.wallet.spendable, left.purchase.user_id is None
+        told = str(left.purchase.public_id) in caplog.text
+        return left.purchase.state, left.wallet.spendable, left.purchase.user_id is None, told
 
-    legal = {(Purchase.State.PAID, 0, True), (Purchase.State.ODD, 0, True)}
+    legal = {(Purchase.State.PAID, 0, True, True), (Purchase.State.ODD, 0, True, False)}
     play(scene, set_up, outcome, legal)
