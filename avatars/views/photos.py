@@ -244,7 +244,9 @@ def face(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Where is my face? One timeline, and a record that stays when the photo is gone."""
     now = timezone.now()
     photos = own_photos(request).annotate(copied_until=copied_until(now))
-    photo = get_object_or_404(photos, public_id=public_id)
+    photo = photos.filter(public_id=public_id).first()
+    if photo is None:
+        raise Http404
     is_there = photo.is_present(now)
     context = {
         "photo": photo,
