@@ -12,7 +12,7 @@ customer_creation "if_required", read 2026-11-22). So there is nobody to delete 
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
@@ -28,7 +28,6 @@ logger = logging.getLogger("likeness.closing")
 staff = logging.getLogger("likeness.staff")
 
 SESSIONS_AT_ONCE = 500
-RETRY = timedelta(minutes=1)
 CLOSED_ACCOUNT = "a closed account"
 
 
@@ -99,25 +98,29 @@ def end(closing: Closing, now: datetime) -> None:
     if user is None:
         return
     drop_sessions(user)
-    tell_late_payments(user, closing)
     try:
         with transaction.atomic():
-            forget(user, closing, now)
+            late = forget(user, closing, now)
     except IntegrityError as error:
         # A writer that had slept added something, before or while the person went (Django's own
         # ProtectedError, or the database's word at the commit): it goes the way of the rest.
         staff.warning("a closing met rows that were gone before: %s", type(error).__name__)
         closing.refresh_from_db()  # as it was before the transaction that came to nothing
         closing.move(Step.EMPTYING, due_at=now)
+        return
+    for purchase in late:
+        staff.error("paid while its account closed, to be refunded: %s", purchase.public_id)
 
 
-def forget(user: User, closing: Closing, now: datetime) -> None:
+def forget(user: User, closing: Closing, now: datetime) -> list[Purchase]:
     """Locks as everywhere: purchases, then the wallet, then the person. The closing's own comes
-    first, so that of two who came as far one does it.
+    first, so that of two who came as far one does it. Returns the payments that came too late.
     """
     if not closing.move(Step.ENDING):
-        return
-    user.purchases.update(user=None, touches=F("touches") + 1)
+        return []
+    user.purchases.update(touches=F("touches") + 1)  # whoever credits one now is waited for
+    late = late_payments(user, closing)
+    user.purchases.update(user=None)
     lapsed = user.wallet.lapse()
     closing.note({"credits": lapsed.amount if lapsed else 0}, [])
     user.wallet.leave_its_person()
@@ -125,6 +128,7 @@ def forget(user: User, closing: Closing, now: datetime) -> None:
     gone = {"user": None, "gone_at": now, "letter_to": user.email, "due_at": now}
     closing.move(Step.GONE, **gone)
     user.delete()
+    return late
 
 
 def drop_sessions(user: User) -> None:
@@ -136,12 +140,10 @@ def drop_sessions(user: User) -> None:
     Session.objects.filter(pk__in=found).delete()
 
 
-def tell_late_payments(user: User, closing: Closing) -> None:
+def late_payments(user: User, closing: Closing) -> list[Purchase]:
     """Money that came after they had asked to go was hardly meant: a person looks."""
     late = Purchase.objects.paid().filter(user=user, transfer__created_at__gte=closing.wanted_at)
-    for purchase in late:
-        if purchase.unused():
-            staff.error("paid while its account closed, to be refunded: %s", purchase.public_id)
+    return [purchase for purchase in late if purchase.unused()]
 
 
 def log_forgets(user: User) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -137,11 +137,14 @@ def verdict_address(photo: FacePhoto) -> str:
     return f"{reverse('face_new')}?photo={photo.public_id}"
 
 
+def own_photos(request: PersonRequest) -> QuerySet[FacePhoto]:
+    return FacePhoto.objects.filter(user=request.user).select_related("file", "thumb")
+
+
 def own_photo(request: PersonRequest, public_id: UUID | str) -> FacePhoto:
     """This person's photo, deleted ones too; 404 for anybody else's and for what is no id."""
-    photos = FacePhoto.objects.filter(user=request.user).select_related("file", "thumb")
     try:
-        return get_object_or_404(photos, public_id=public_id)
+        return get_object_or_404(own_photos(request), public_id=public_id)
     except ValidationError as error:
         raise Http404 from error
 

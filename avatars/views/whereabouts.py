@@ -9,8 +9,9 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
+from django.db.models import OuterRef, Subquery
 from django.http import Http404, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -22,7 +23,7 @@ from avatars.forms import KeepForm
 from avatars.models import Attempt, Export, FacePhoto
 from avatars.models.exports import LINK_LIFE
 from avatars.views.guards import PersonRequest, signed_in
-from avatars.views.photos import link_to, own_photo, thumb_size
+from avatars.views.photos import link_to, own_photo, own_photos, thumb_size
 from avatars.words.whereabouts import Event, arrival, departure, journey, opened
 
 NEVER_KEPT = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
@@ -31,14 +32,15 @@ NEVER_KEPT = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "n
 @signed_in
 def face(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """One timeline, and a record that stays when the photo is gone."""
-    photo = own_photo(request, public_id)
     now = timezone.now()
+    photos = own_photos(request).annotate(copied_until=copied_until(now))
+    photo = get_object_or_404(photos, public_id=public_id)
     is_there = photo.is_present(now)
     sent = orders(photo)
     context = {
         "photo": photo,
         "is_there": is_there,
-        "export": export_of(photo, now) if is_there else None,
+        "copied_until": photo.copied_until if is_there else None,
         "sent": len(sent),
         "sent_last": max((attempt.sent_at for attempt in sent if attempt.sent_at), default=None),
         "picture": link_to(photo.thumb) if is_there else "",
@@ -50,10 +52,12 @@ def face(request: PersonRequest, public_id: UUID) -> HttpResponse:
     return render(request, "avatars/face.html", context)
 
 
-def export_of(photo: FacePhoto, now: datetime) -> Export | None:
-    """The export that holds a copy: one made since the photo came. Deleting the photo ends it."""
-    since = Export.objects.ready(now).filter(until__gte=photo.created_at + LINK_LIFE)
-    return since.filter(user=photo.user_id).last()
+def copied_until(now: datetime) -> Subquery:
+    """Until when an export holds a copy: one made since the photo came. Deleting the photo ends
+    it. Read with the photo itself, because the page may cost no more.
+    """
+    since = Export.objects.ready(now).filter(until__gte=OuterRef("created_at") + LINK_LIFE)
+    return Subquery(since.filter(user=OuterRef("user")).order_by("-until").values("until")[:1])
 
 
 def orders(photo: FacePhoto) -> list[Attempt]:

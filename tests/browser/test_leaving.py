@@ -22,7 +22,7 @@ SIZES = ((1280, 800), (360, 800))
 
 def seen(page: Page, name: str) -> None:
     """axe is content in both themes, and nothing scrolls sideways on a desk or a phone."""
-    expect(page.locator(".c-messages__toast")).to_have_count(0)
+    expect(page.locator(".c-messages__toast")).to_have_count(0, timeout=15_000)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         result = Axe().run(page)
