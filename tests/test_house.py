@@ -25,6 +25,8 @@ VERBS = {
         "delivery",
         "safekeeping",
         "moderation",
+        "reviewing",
+        "rules",
         "exporting",
         "journal",
         "reconciling",
@@ -45,10 +47,10 @@ GROUND = {
 }
 # Which verb may know which other one (section 2 of the design).
 VERB_KNOWS = {
-    "avatars.generation": {"avatars.sending", "avatars.delivery"},
+    "avatars.generation": {"avatars.rules", "avatars.sending", "avatars.delivery"},
     "avatars.delivery": {"avatars.journal", "avatars.sending"},
     "avatars.safekeeping": {"avatars.journal"},
-    "avatars.moderation": {"avatars.generation", "avatars.safekeeping"},
+    "avatars.moderation": {"avatars.generation", "avatars.reviewing", "avatars.safekeeping"},
     "accounts.refunding": {"accounts.billing"},
     "accounts.reconciling": {"accounts.billing", "accounts.refunding"},
     "accounts.closing": {"accounts.billing"},

@@ -9,6 +9,8 @@ from avatars.models.avatars import Avatar
 from avatars.models.files import FileState, StoredFile
 from avatars.models.pace import Pace, pace
 from avatars.models.photos import FacePhoto, Keep
+from avatars.models.reviews import ReviewItem, ReviewKind, ReviewOutcome
+from avatars.models.rules import Category, ScreeningRule
 
 __all__ = [
     "MOVES",
@@ -16,6 +18,7 @@ __all__ = [
     "Avatar",
     "AvatarRequest",
     "Breaker",
+    "Category",
     "FacePhoto",
     "FileState",
     "Heartbeat",
@@ -23,6 +26,10 @@ __all__ = [
     "Pace",
     "Quality",
     "Reason",
+    "ReviewItem",
+    "ReviewKind",
+    "ReviewOutcome",
+    "ScreeningRule",
     "State",
     "StoredFile",
     "Style",
