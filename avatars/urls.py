@@ -1,11 +1,12 @@
-"""Addresses of avatars: public pages, making, keeping, files, and what the provider may call.
+"""Addresses of avatars: public pages, making, keeping, files, the moderation desk, and what the
+provider may call.
 
-Knows the views and webhooks. Ids are UUIDs or tokens, never row numbers.
+Knows the views, the desk and webhooks. Ids are UUIDs or tokens, never row numbers.
 """
 
 from django.urls import path
 
-from avatars import webhooks
+from avatars import desk, webhooks
 from avatars.views import create, gallery, media, pages, photos, progress
 
 urlpatterns = [
@@ -36,6 +37,15 @@ urlpatterns = [
     path("faces/<uuid:public_id>/keep/", photos.keep, name="face_keep"),
     # Files
     path("m/signed/<path:key>", media.signed, name="media_signed"),
+    # Staff
+    path("admin/moderation/", desk.queue, name="desk"),
+    path("admin/moderation/next/", desk.take_next, name="desk_next"),
+    path("admin/moderation/clear/", desk.clear, name="desk_clear"),
+    path("admin/moderation/keys/", desk.keys, name="desk_keys"),
+    path("admin/moderation/<uuid:public_id>/", desk.item_page, name="desk_item"),
+    path("admin/moderation/<uuid:public_id>/undo/", desk.undo, name="desk_undo"),
+    path("admin/moderation/<uuid:public_id>/suspend/", desk.suspend, name="desk_suspend"),
+    path("admin/moderation/<uuid:public_id>/photo/", desk.photo, name="desk_photo"),
     # Machine
     path("p/face/<str:token>/", webhooks.face_link, name="face_link"),
     path("webhooks/provider/<str:token>/", webhooks.doorbell, name="doorbell"),

@@ -29,6 +29,10 @@ POST = {
     "face_delete",
     "face_keep",
     "credits_buy",
+    "desk_next",
+    "desk_clear",
+    "desk_keys",
+    "desk_undo",
 }
 ROWS = {
     "landing": OPEN,
@@ -75,6 +79,14 @@ ROWS = {
     "face_delete": ADAS,
     "face_keep": ADAS,
     "give_credits": STAFF,
+    "desk": STAFF,
+    "desk_next": STAFF,
+    "desk_clear": STAFF,
+    "desk_keys": STAFF,
+    "desk_item": STAFF,
+    "desk_undo": STAFF,
+    "desk_suspend": STAFF,
+    "desk_photo": STAFF,
     "media_signed": TOKEN,
     "face_link": TOKEN,
     "doorbell": TOKEN,
@@ -100,6 +112,7 @@ def adas(ada) -> dict[str, object]:
         "avatar": factories.create_avatar(ada),
         "face": waiting.photo,
         "credits": factories.create_purchase(ada),
+        "desk": factories.create_held(ada),
     }
 
 
@@ -114,6 +127,10 @@ def address(name: str, adas: dict[str, object], ada) -> str:
         "give_credits": [ada.pk],
         "media_signed": ["photos/x.jpg"],
         "credits_buy": [factories.create_pack(active=False).pk],
+        **dict.fromkeys(
+            ["desk_item", "desk_undo", "desk_suspend", "desk_photo"],
+            [adas["desk"].public_id],
+        ),
     }
     guess = ["guess"] if ROWS[name] == TOKEN else []
     return reverse(name, args=arguments.get(name, guess))

@@ -1,20 +1,22 @@
 """ReviewItem: one thing that waits for a moderator, until when, who has it, how it ended.
 
-Knows requests and avatars. An item about a held description ends with its request, in the same
-transaction; everything else ends at the desk (`avatars.moderation`).
+Knows requests, avatars, rules and, of accounts, the ledger. An item about a held description ends
+with its request, in the same transaction; everything else ends at the desk (`avatars.moderation`).
 """
 
 import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
-from django.db.models import F, Q
-from django.db.models.functions import Least
+from django.db.models import Aggregate, Count, F, OuterRef, Q, Subquery, Sum, Value
+from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import Pocket, Transfer
 from avatars.models.avatar_requests import AvatarRequest, State
 from avatars.models.avatars import Avatar
 from avatars.models.rules import Category
@@ -57,10 +59,21 @@ class ReviewItemQuerySet(models.QuerySet["ReviewItem"]):
     def in_order(self) -> "ReviewItemQuerySet":
         return self.order_by("deadline_at", "pk")
 
+    def for_list(self) -> "ReviewItemQuerySet":
+        return self.select_related("person", "request", "avatar__request", "claimed_by")
+
     def for_desk(self) -> "ReviewItemQuerySet":
-        """With everything a moderator's page reads of the item itself, in one query."""
+        """With everything a moderator's page says of the item and its person, in one query:
+        `spent` and `returned` in credits, and how often something of theirs was removed.
+        """
+        moved = Transfer.objects.filter(wallet__user=OuterRef("person"), source=Pocket.RESERVED)
+        against = self.model.objects.filter(person=OuterRef("person"), outcome__in=AGAINST)
         return self.select_related(
-            "person__wallet", "request", "avatar__thumb", "avatar__request", "claimed_by"
+            "person", "request", "avatar__file", "avatar__request", "claimed_by", "decided_by"
+        ).annotate(
+            spent=summed(moved.filter(target=Pocket.SPENT), Sum("amount")),
+            returned=summed(moved.filter(target=Pocket.AVAILABLE), Sum("amount")),
+            removed=summed(against, Count("pk")),
         )
 
     def for_decision(self) -> "ReviewItemQuerySet":
@@ -146,6 +159,12 @@ class ReviewItemQuerySet(models.QuerySet["ReviewItem"]):
 
 
 WHY_LIMIT = 300
+
+
+def summed(rows: models.QuerySet[Any], total: Aggregate) -> Coalesce:
+    """That total over the rows, as a column; 0 when there are none."""
+    one = rows.order_by().annotate(all=Value(1)).values("all").annotate(total=total)
+    return Coalesce(Subquery(one.values("total")), 0)
 
 
 def unclaimed(now: datetime) -> Q:

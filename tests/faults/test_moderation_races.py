@@ -6,6 +6,7 @@ Knows the verbs of the desk and the engine; real threads on a real database.
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from django.db import connection
@@ -97,7 +98,7 @@ def test_of_two_who_end_a_review_one_wins(people, pair):
     for _ in range(ROUNDS):
         item = factories.create_held(ada)
         acts = [act(who) for act, who in zip(pair, moderators, strict=True)]
-        results = at_once(*(lambda act=act: act(item) for act in acts))
+        results = at_once(*(partial(act, item) for act in acts))
         state = settled(item)
         if cancel in pair and state == State.CANCELLED and REFUSED not in results:
             continue  # approved first, cancelled in line
@@ -113,7 +114,7 @@ def test_the_deadline_and_whoever_is_late_never_both_end_it(people, act):
         now = timezone.now()
         AvatarRequest.objects.filter(pk=item.request_id).update(deadline_at=now, due_at=now)
         acts = [act(sam), deadline(sam)]
-        at_once(*(lambda act=act: act(item) for act in acts))
+        at_once(*(partial(act, item) for act in acts))
         generation.advance(item.request_id)
         if AvatarRequest.objects.filter(pk=item.request_id, resolution=None).exists():
             # The sweep had claimed it when the other was refused: its lease runs out.
@@ -130,8 +131,8 @@ def test_two_removals_with_a_gift_give_once(people):
     for _ in range(ROUNDS):
         item = factories.create_reported(ada)
         results = at_once(
-            lambda item=item: moderation.remove(item, sam, Category.SPAM, gift=True),
-            lambda item=item: moderation.remove(item, lee, Category.SEXUAL, gift=True),
+            partial(moderation.remove, item, sam, Category.SPAM, gift=True),
+            partial(moderation.remove, item, lee, Category.SEXUAL, gift=True),
         )
         assert results.count(REFUSED) == 1
     assert Transfer.objects.filter(kind=Kind.GOODWILL).count() == ROUNDS
@@ -146,9 +147,8 @@ def test_one_item_is_claimed_by_one_of_many(people):
     for _ in range(ROUNDS):
         item = factories.create_held(ada)
         now = timezone.now()
-        won = at_once(*(lambda who=who: item.claim(who, now) for who in readers))
+        won = at_once(*(partial(item.claim, who, now) for who in readers))
         assert sorted(won) == [False, False, False, True]
-        ReviewItem.objects.get(pk=item.pk)
 
 
 def test_reported_by_many_at_once_is_one_item_that_counts_them(people):
