@@ -127,10 +127,10 @@ def address(name: str, adas: dict[str, object], ada) -> str:
         "give_credits": [ada.pk],
         "media_signed": ["photos/x.jpg"],
         "credits_buy": [factories.create_pack(active=False).pk],
-        **dict.fromkeys(
-            ["desk_item", "desk_undo", "desk_suspend", "desk_photo"],
-            [adas["desk"].public_id],
-        ),
+        **{
+            name: [adas["desk"].public_id]
+            for name in ("desk_item", "desk_undo", "desk_suspend", "desk_photo")
+        },
     }
     guess = ["guess"] if ROWS[name] == TOKEN else []
     return reverse(name, args=arguments.get(name, guess))

@@ -4,9 +4,11 @@ Knows `rules`, its rows and the submit that asks them.
 """
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.core.management import call_command
 from django.utils import timezone
 
+from accounts.models import Decision
 from avatars import generation, rules, screening
 from avatars.models import Category, ReviewItem, ScreeningRule, State
 from avatars.models.rules import Effect
@@ -102,3 +104,86 @@ def test_a_limit_reached_by_a_held_wish_leaves_no_item_behind(ada):
     with pytest.raises(generation.TooManyOpen):
         generation.submit(ada, asked)
     assert ReviewItem.objects.count() == 1
+
+
+# ── In the admin ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def lees(client):
+    lee = factories.create_moderator("lee@example.org", lead=True)
+    rights = ["view_screeningrule", "add_screeningrule", "change_screeningrule"]
+    lee.user_permissions.add(*Permission.objects.filter(codename__in=rights))
+    client.force_login(lee)
+    return client
+
+
+LIST = "/admin/avatars/screeningrule/"
+
+
+def form_of(rule: ScreeningRule, **fields) -> dict[str, object]:
+    return {
+        "name": rule.name,
+        "category": rule.category,
+        "effect": rule.effect,
+        "words": rule.words,
+        "active": "on",
+        "revision": rule.revision,
+        "why": "because",
+        **fields,
+    }
+
+
+def test_a_lead_edits_a_rule_and_the_record_says_why(lees):
+    rule = ScreeningRule.objects.get(name="Hate and its symbols")
+    address = f"{LIST}{rule.pk}/change/"
+    assert lees.get(address).status_code == 200
+    form = form_of(rule, words="frog*", why="frogs are the new thing")
+    assert lees.post(address, form).status_code == 302
+    rule.refresh_from_db()
+    assert (rule.words, rule.revision) == ("frog*", 2)
+    decision = Decision.objects.get()
+    assert (decision.act, decision.subject) == ("rule_changed", f"rule:{rule.pk}")
+    assert (decision.reason, decision.after) == ("frogs are the new thing", {"words": "frog*"})
+    assert rules.in_force().screen("a frog").category == "hate"
+
+
+def test_a_lead_adds_a_rule_and_nobody_deletes_one(lees):
+    form = form_of(
+        ScreeningRule(name="Mice", category="copyright", effect="hold", words="mickey mouse")
+    )
+    assert lees.post(f"{LIST}add/", form).status_code == 302
+    rule = ScreeningRule.objects.get(name="Mice")
+    assert rules.in_force().screen("Mickey Mouse").rules == (rule.pk,)
+    assert Decision.objects.get().act == "rule_added"
+    assert lees.post(f"{LIST}{rule.pk}/delete/").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"words": "x, hat"}, {"words": " , "}, {"why": ""}, {"revision": 0}, {"category": ""}]
+)
+def test_a_rule_that_makes_no_sense_is_not_saved(lees, wrong):
+    rule = ScreeningRule.objects.get(name="Hate and its symbols")
+    response = lees.post(f"{LIST}{rule.pk}/change/", form_of(rule, **wrong))
+    assert (response.status_code, "errornote" in response.text) == (200, True)
+    rule.refresh_from_db()
+    assert (rule.revision, Decision.objects.count()) == (1, 0)
+
+
+def test_the_rules_are_tried_out_on_any_text(lees):
+    response = lees.post(f"{LIST}try/", {"prompt": "Taylor  Swift in a hat"})
+    assert "Held: a person reads it first." in response.text
+    assert "<mark>Taylor Swift</mark> in a hat" in response.text
+    assert "Well-known living people" in response.text
+    assert "Passes" in lees.post(f"{LIST}try/", {"prompt": "a hat"}).text
+    refused = lees.post(f"{LIST}try/", {"prompt": "n u d e", "avoid": "hats"}).text
+    assert "Refused at once." in refused
+    assert "The person reads: sexual content." in refused
+    assert lees.post(f"{LIST}try/", {"prompt": ""}).status_code == 422
+    assert ReviewItem.objects.count() == 0
+
+
+def test_the_rules_are_closed_to_moderators_without_the_right(client):
+    client.force_login(factories.create_moderator())
+    assert client.get(LIST).status_code == 403
+    assert client.get(f"{LIST}try/").status_code == 403
