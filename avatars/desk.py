@@ -163,7 +163,6 @@ def shown(request: PersonRequest, public_id: uuid.UUID, error: str = "") -> Http
         "claimant": words.name(item.claimed_by),
         "ended": "" if item.is_open else words.how_it_ended(item),
         "is_lead": is_lead,
-        "keys": not request.session.get("desk_keys_off"),
     }
     if not (is_locked or is_own):
         context |= contents(item) | beside(item)
@@ -342,6 +341,7 @@ def page(
     request: HttpRequest, name: str, context: dict[str, Any], *, status: int = 200
 ) -> HttpResponse:
     frame = {**admin.site.each_context(request), "is_nav_sidebar_enabled": False}
+    frame["keys"] = not request.session.get("desk_keys_off")
     undoable, until = request.session.get("desk_undo", ("", ""))
     moment = parse_datetime(until) if until else None
     if moment and moment > timezone.now() + timedelta(seconds=1):

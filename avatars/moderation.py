@@ -249,10 +249,15 @@ def open_photo(item: ReviewItem, moderator: User, reason: str) -> FacePhoto | No
         moderator,
         "photo_opened",
         person=item.person,
-        subject=("photo", photo.public_id),
+        subject=photo_named(photo.public_id),
         reason=reason,
     )
     return photo
+
+
+def photo_named(public_id: object) -> tuple[str, object]:
+    """Under what the looks at a photo are on record."""
+    return "photo", public_id
 
 
 # ── Parts ───────────────────────────────────────────────────────────────────────────────────────
@@ -293,6 +298,7 @@ __all__ = [
     "approve",
     "keep",
     "open_photo",
+    "photo_named",
     "put_on_desk",
     "reject",
     "remove",

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
@@ -22,8 +22,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from accounts.limits import Limit, address_of, limited
-from accounts.models import Consent, User
-from avatars import generation, safekeeping, storage, words
+from accounts.models import Consent, Decision, User
+from avatars import generation, moderation, safekeeping, storage, words
 from avatars.face_check import Verdict
 from avatars.forms import ACCEPT, ConsentForm, KeepForm, PhotoForm
 from avatars.imaging import PHOTO_THUMB_BOX, UPLOAD_BYTES, PhotoRefused
@@ -150,7 +150,12 @@ def verdict_address(photo: FacePhoto) -> str:
 
 def own_photo(request: PersonRequest, public_id: UUID | str) -> FacePhoto:
     """This person's photo, deleted ones too; 404 for anybody else's and for what is no id."""
-    photos = FacePhoto.objects.filter(user=request.user).select_related("file", "thumb")
+    looks = Decision.objects.about(*moderation.photo_named(public_id))
+    photos = (
+        FacePhoto.objects.filter(user=request.user)
+        .select_related("file", "thumb")
+        .annotate(was_opened=Exists(looks))
+    )
     try:
         return get_object_or_404(photos, public_id=public_id)
     except ValidationError as error:
@@ -269,6 +274,8 @@ def timeline(photo: FacePhoto, now: datetime) -> list[dict[str, Any]]:
     sent = Attempt.objects.filter(request__photo=photo, sent_at__isnull=False)
     for attempt in sent.select_related("request").order_by("sent_at"):
         events += visits(attempt)
+    if photo.was_opened:
+        events += looks_at(photo)
     if photo.deleted_at:
         events.append((photo.deleted_at, "trash-2", _("Deleted, for good.")))
     told = [{"at": at, "icon": icon, "text": text} for at, icon, text in events if at]
@@ -276,6 +283,13 @@ def timeline(photo: FacePhoto, now: datetime) -> list[dict[str, Any]]:
         coming = max(photo.delete_at, now)
         told.append({"at": coming, "icon": "calendar-clock", "text": _("Deletes."), "coming": True})
     return sorted(told, key=lambda event: event["at"])
+
+
+def looks_at(photo: FacePhoto) -> list[Event]:
+    """Who of our staff opened it, and why: written down before they saw it."""
+    looks = Decision.objects.about(*moderation.photo_named(photo.public_id))
+    said = _("Opened by a moderator of ours: %(reason)s")
+    return [(look.created_at, "scan-eye", said % {"reason": look.reason}) for look in looks]
 
 
 def visits(attempt: Attempt) -> list[Event]:

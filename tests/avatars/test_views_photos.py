@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Consent
-from avatars import generation, safekeeping, storage
+from avatars import generation, moderation, safekeeping, storage
 from avatars.face_check import Verdict
 from avatars.imaging import UPLOAD_BYTES
 from avatars.models import FacePhoto, Keep, State, StoredFile
@@ -395,6 +395,17 @@ def test_a_deleted_photo_leaves_a_record_and_nothing_else(client, ada):
     assert "Deleted, for good." in page
     assert photo.sha256 in page
     assert "<img" not in page
+
+
+def test_a_look_by_staff_stands_in_the_timeline_with_its_reason(client, ada, ben):
+    item = factories.create_held(ada)
+    photo = item.request.photo
+    other = factories.create_photo(ada)
+    moderation.open_photo(item, factories.create_moderator(), "is it the same person?")
+    client.force_login(ada)
+    said = "Opened by a moderator of ours: is it the same person?"
+    assert said in client.get(reverse("face", args=[photo.public_id])).text
+    assert said not in client.get(reverse("face", args=[other.public_id])).text
 
 
 def test_where_is_my_face_costs_at_most_five_queries(client, ada, django_assert_max_num_queries):

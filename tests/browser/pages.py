@@ -52,6 +52,9 @@ STAFF = {
     "admin--requests": "/admin/avatars/avatarrequest/",
     "admin--transfers": "/admin/accounts/transfer/",
     "admin--photos": "/admin/avatars/facephoto/",
+    "admin--rules": "/admin/avatars/screeningrule/",
+    "admin--rules-try": "/admin/avatars/screeningrule/try/",
+    "desk--empty": "/admin/moderation/",
 }
 
 
