@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from accounts.models import Decision, User
+from accounts.models import Decision, Quota, User
 from avatars import moderation
 from avatars.models import AvatarRequest, Category, ReviewItem, ReviewKind, State
 from avatars.words import desk as words
@@ -52,7 +52,7 @@ def test_the_first_lines_say_why_it_is_here_and_until_when(sams, ada):
         item = factories.create_held(ada)
     text = sams.get(path(item)).text
     assert "Held by the rules: a real person without consent." in text
-    assert "Decide by Nov. 23, 2026, 10:00; then the credits return by themselves." in text
+    assert "Decide by 23 November 2026, 10:00; then the credits return by themselves." in text
     assert "as <mark>Taylor Swift</mark> on stage" in text
     assert "Well-known living people" in text
     assert ada.email in text
@@ -288,6 +288,8 @@ def test_the_desk_carries_the_strict_policy_and_no_jquery(sams, ada):
 def test_an_item_costs_nine_queries_however_much_waits(
     sams, ada, django_assert_num_queries, make, count
 ):
+    Quota.objects.filter(user=ada).update(max_open=count)
+    ada.quota.refresh_from_db()
     item = [make(ada) for _ in range(count)][-1]
     sams.get(path(item))
     # session, person, two of rights, the item, how many wait, decisions, what else there is
@@ -298,6 +300,8 @@ def test_an_item_costs_nine_queries_however_much_waits(
 
 @pytest.mark.parametrize("count", [1, 30])
 def test_the_queue_costs_six_queries(sams, ada, django_assert_num_queries, count):
+    Quota.objects.filter(user=ada).update(max_open=count)
+    ada.quota.refresh_from_db()
     for _ in range(count):
         factories.create_held(ada)
     sams.get("/admin/moderation/")
