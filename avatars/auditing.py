@@ -16,7 +16,16 @@ from django.utils import timezone
 from accounts.models import Kind, Transfer, Wallet, triggers
 from accounts.models.findings import Finding, finding, report
 from avatars import storage
-from avatars.models import Attempt, Avatar, AvatarRequest, FileState, State, StoredFile
+from avatars.models import (
+    Attempt,
+    Avatar,
+    AvatarRequest,
+    FileState,
+    ReviewItem,
+    ReviewKind,
+    State,
+    StoredFile,
+)
 from avatars.models.avatar_requests import ENDED, LEASES, OPEN, TRIGGERS
 
 SWEEPS_MISSED = timedelta(seconds=6)
@@ -32,6 +41,7 @@ def findings(*, files: bool = False, contents: bool = False) -> list[Finding]:
     """
     now = timezone.now()
     found = [*reserves(), *endings(), *pictures(), *slots(), *clocks(now), *journal(now), *locks()]
+    found += desk()
     found += listing() if files else ()
     found += altered() if contents else ()
     return found
@@ -184,6 +194,16 @@ def is_as_written(file: StoredFile) -> bool:
     except storage.Missing:
         return False
     return hashlib.sha256(content).hexdigest() == file.sha256
+
+
+def desk() -> Iterator[Finding]:
+    """I17: what is in review waits at the desk, and nothing else waits there as a description."""
+    waiting = ReviewItem.objects.waiting().filter(kind=ReviewKind.DESCRIPTION)
+    held = AvatarRequest.objects.filter(state=State.HELD)
+    unseen = held.exclude(pk__in=waiting.values("request"))
+    yield from finding("I17", "held and not on the desk", unseen.values_list("pk", flat=True))
+    over = waiting.exclude(request__state=State.HELD)
+    yield from finding("I17", "on the desk and not held", over.values_list("pk", flat=True))
 
 
 def locks() -> Iterator[Finding]:

@@ -362,6 +362,19 @@ def test_an_appeal_against_a_suspension_is_for_leads_and_lifts_it(ada, sam, lee)
     assert User.objects.get(pk=ada.pk).suspended_at is None
 
 
+def test_the_audit_finds_what_nobody_would_ever_read(ada):
+    item = factories.create_held(ada)
+    assert books() == []
+    row = ReviewItem.objects.filter(pk=item.pk)
+    row.update(outcome="late", decided_at=timezone.now())
+    assert [(found.invariant, list(found.rows)) for found in books()] == [
+        ("I17", [item.request_id])
+    ]
+    row.update(outcome="", decided_at=None)
+    AvatarRequest.objects.filter(pk=item.request_id).update(state=State.QUEUED)
+    assert [(found.invariant, list(found.rows)) for found in books()] == [("I17", [item.pk])]
+
+
 # ── The queue ───────────────────────────────────────────────────────────────────────────────────
 
 

@@ -133,7 +133,7 @@ def test_a_moderator_decides_by_keyboard_alone(busy_site, open_context):
         "select act, category from accounts_decision where subject like 'request:%' order by id"
     )
     assert reasons == [
-        ("description_approved", "people"),
+        ("description_approved", ""),
         ("description_rejected", "deception"),
         ("description_rejected", "people"),
     ]
