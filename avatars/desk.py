@@ -153,6 +153,7 @@ def shown(request: PersonRequest, public_id: uuid.UUID, error: str = "") -> Http
         "title": item.get_kind_display().capitalize(),
         "item": item,
         "error": error,
+        "note": request.POST.get("note", ""),
         "waiting": counted(request.user),
         "why": words.why_here(item),
         "until": words.until(item),
@@ -191,7 +192,10 @@ def beside(item: ReviewItem) -> dict[str, Any]:
     others = ReviewItem.objects.filter(person=item.person_id).exclude(pk=item.pk).order_by("-pk")
     near = Avatar.objects.filter(near_hash=item.avatar.near_hash) if item.avatar else None
     return {
-        "decisions": decisions.newest_first()[:HISTORY],
+        "decisions": [
+            {"decision": one, "act": words.recorded(one.act)}
+            for one in decisions.newest_first()[:HISTORY]
+        ],
         "others": others[:HISTORY],
         "near": near.exclude(pk=item.avatar_id)[:NEAR] if near is not None else [],
         "matched": ScreeningRule.objects.filter(pk__in=item.rules) if item.rules else [],

@@ -35,9 +35,9 @@ OUTCOMES = {
 
 
 class RuleForm(forms.ModelForm):
-    """`revision` is what the page showed: whoever saves an older one is told."""
+    """`seen_revision` is what the page showed: whoever saves an older one is told."""
 
-    revision = forms.IntegerField(widget=forms.HiddenInput, required=False)
+    seen_revision = forms.IntegerField(widget=forms.HiddenInput, required=False)
     why = forms.CharField(
         max_length=REASON_LIMIT,
         help_text=gettext_lazy("For the record: why the rules change."),
@@ -50,7 +50,7 @@ class RuleForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Django's contract
         super().__init__(*args, **kwargs)
-        self.fields["revision"].initial = self.instance.revision
+        self.fields["seen_revision"].initial = self.instance.revision
 
     def clean_words(self) -> str:
         """A word of a single letter would stand in every second description."""
@@ -63,7 +63,7 @@ class RuleForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         fields = super().clean() or self.cleaned_data
-        if self.instance.pk and fields.get("revision") != self.instance.revision:
+        if self.instance.pk and fields.get("seen_revision") != self.instance.revision:
             raise forms.ValidationError(CHANGED_MEANWHILE)
         return fields
 
@@ -89,7 +89,7 @@ class ScreeningRuleAdmin(admin.ModelAdmin):
         return False
 
     def get_fields(self, request: HttpRequest, obj: object = None) -> list[str]:
-        return [*RULE_FIELDS, "why", "revision"]
+        return [*RULE_FIELDS, "why", "seen_revision"]
 
     def save_model(
         self,
@@ -144,6 +144,7 @@ def tried(prompt: str, avoid: str) -> dict[str, Any]:
     return {
         "outcome": OUTCOMES[opinion.outcome],
         "category": CATEGORIES.get(opinion.category or "", ""),
+        "is_refused": opinion.outcome == screening.REFUSE,
         "matched": ScreeningRule.objects.filter(pk__in=opinion.rules),
         "terms": opinion.terms,
         "parts": screening.marked(clean, opinion.terms),

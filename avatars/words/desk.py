@@ -135,6 +135,28 @@ def how_it_ended(item: ReviewItem) -> str:
     }
 
 
+# What the record calls an act → what staff read.
+RECORDED: dict[str, Words] = {
+    "description_approved": _("approved"),
+    "description_rejected": _("rejected"),
+    "picture_kept": _("kept"),
+    "picture_removed": _("removed"),
+    "decision_undone": _("undone"),
+    "appeal_granted": _("appeal granted"),
+    "appeal_denied": _("appeal denied"),
+    "escalated": _("escalated"),
+    "noted": _("note"),
+    "person_suspended": _("suspended"),
+    "photo_opened": _("source photo opened"),
+    "credits_given": _("credits given"),
+}
+
+
+def recorded(act: str) -> str:
+    """An act of the record in words; one of another room by its own name."""
+    return str(RECORDED.get(act, act.replace("_", " ")))
+
+
 DONE: dict[str, Words] = {
     "approve": _("Approved: it joins the line."),
     "reject": _("Rejected: the credits are back."),

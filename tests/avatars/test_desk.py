@@ -98,10 +98,11 @@ def test_looking_takes_nothing(sams, ada):
 
 def test_a_rejection_needs_a_reason_and_keeps_the_note(sams, ada):
     item = factories.create_held(ada)
-    response = sams.post(path(item), {"act": "reject", "note": "hm"})
+    response = sams.post(path(item), {"act": "reject", "note": "looked <her> up"})
     # What the rules found is chosen already on the page, but a form without it decides nothing.
     assert (response.status_code, outcome(item)) == (422, "")
     assert str(words.REASON_MISSING) in response.text
+    assert "looked &lt;her&gt; up</textarea>" in response.text
     press(sams, item, "reject", reason="sexual")
     assert ReviewItem.objects.get(pk=item.pk).category == "sexual"
 

@@ -128,7 +128,7 @@ def form_of(rule: ScreeningRule, **fields) -> dict[str, object]:
         "effect": rule.effect,
         "words": rule.words,
         "active": "on",
-        "revision": rule.revision,
+        "seen_revision": rule.revision,
         "why": "because",
         **fields,
     }
@@ -160,7 +160,8 @@ def test_a_lead_adds_a_rule_and_nobody_deletes_one(lees):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"words": "x, hat"}, {"words": " , "}, {"why": ""}, {"revision": 0}, {"category": ""}]
+    "wrong",
+    [{"words": "x, hat"}, {"words": " , "}, {"why": ""}, {"seen_revision": 0}, {"category": ""}],
 )
 def test_a_rule_that_makes_no_sense_is_not_saved(lees, wrong):
     rule = ScreeningRule.objects.get(name="Hate and its symbols")
@@ -175,6 +176,7 @@ def test_the_rules_are_tried_out_on_any_text(lees):
     assert "Held: a person reads it first." in response.text
     assert "<mark>Taylor Swift</mark> in a hat" in response.text
     assert "Well-known living people" in response.text
+    assert "The desk says: a real person who may not have agreed." in response.text
     assert "Passes" in lees.post(f"{LIST}try/", {"prompt": "a hat"}).text
     refused = lees.post(f"{LIST}try/", {"prompt": "n u d e", "avoid": "hats"}).text
     assert "Refused at once." in refused
