@@ -116,11 +116,12 @@ def clear(request: PersonRequest) -> HttpResponse:
         if not is_fine:
             act = "remove" if item.is_picture else "reject"
         try:
-            do(act, item, request.user, category, "")
+            if do(act, item, request.user, category, ""):
+                done += 1
+            else:
+                messages.warning(request, words.LOCKED)
         except reviewing.NotDecided as refused:
             messages.warning(request, words.not_decided(anew(refused)))
-        else:
-            done += 1
     said = ngettext("%(n)d item decided.", "%(n)d items decided.", done) % {"n": done}
     messages.success(request, said)
     return redirect("desk")

@@ -205,17 +205,19 @@ def undo(item: ReviewItem, moderator: User) -> ReviewItem:
 
 
 def answer(item: ReviewItem, moderator: User, *, granted: bool, note: str = "") -> None:
-    """Granted: a picture hangs again; a rejected description's cost is given as a gift, for
-    Removed is final; a suspended person may make again. Raises a NotDecided.
+    """Granted: a picture hangs again; what cannot come back (a rejected description, for Removed is
+    final, or a picture whose files are gone) is given as its cost, once; a suspended person may
+    make again. Raises a NotDecided.
     """
     item = take(item, moderator)
     now = timezone.now()
     with transaction.atomic():
         after: dict[str, object] = {"granted": granted}
-        if granted and item.avatar:
-            after["hangs_again"] = item.avatar.put_up_again(None)
-        elif granted and item.request:
-            after["gift"] = give_back(item.request, moderator, item.category)
+        made = item.avatar.request if item.avatar else item.request
+        if granted and item.avatar and item.avatar.put_up_again(None):
+            after["hangs_again"] = True
+        elif granted and made:
+            after["gift"] = give_back(made, moderator, item.category)
         elif granted:
             item.person.lift(suspension=True)
         outcome = ReviewOutcome.GRANTED if granted else ReviewOutcome.DENIED

@@ -76,6 +76,7 @@ def tell(item: ReviewItem, post: BaseEmailBackend) -> bool:
     is_appeal = item.kind == ReviewKind.APPEAL
     context = {
         "item": item,
+        "hangs": item.avatar is not None and not item.avatar.hidden,
         "granted": item.outcome == ReviewOutcome.GRANTED,
         "given_back": item.avatar.request.cost
         if item.avatar and item.outcome == ReviewOutcome.GIFTED

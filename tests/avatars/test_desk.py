@@ -207,9 +207,14 @@ def test_clear_cases_are_decided_together_and_at_most_fifty(sams, ada, ben):
     assert "3 items decided." in page.text
     assert [outcome(item) for item in (*held, reported)] == ["rejected", "rejected", "removed"]
     assert User.objects.filter(suspended_at__isnull=False).count() == 0
+    young = factories.create_held(ada)
+    form = {"act": "against", "reason": "minors", "item": [str(young.public_id)]}
+    page = sams.post("/admin/moderation/clear/", form, follow=True)
+    assert "0 items decided." in page.text
+    assert str(words.LOCKED) in page.text
     many = ["nonsense"] * 50 + [str(factories.create_held(ada).public_id)]
     sams.post("/admin/moderation/clear/", {"act": "fine", "item": many})
-    assert ReviewItem.objects.waiting().count() == 1
+    assert ReviewItem.objects.waiting().count() == 2
 
 
 def test_one_of_the_list_that_somebody_else_has_is_left_and_named(sams, ada):

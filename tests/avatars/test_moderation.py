@@ -353,6 +353,21 @@ def test_a_granted_appeal_hangs_the_picture_again_and_a_denied_one_does_not(ada,
         assert fresh(appeal).avatar.hidden is not granted
 
 
+def test_a_picture_whose_files_are_gone_is_given_back_as_its_cost(ada, sam, lee):
+    item = factories.create_reported(ada)
+    moderation.remove(item, sam, Category.QUALITY)
+    with time_machine.travel(timezone.now() + timedelta(days=31), tick=False):
+        safekeeping.erase_due()
+        before = wallet_of(ada)[0]
+        appeal = moderation.put_on_desk(ReviewKind.APPEAL, avatar=item.avatar, not_for=sam)
+        moderation.answer(appeal, lee, granted=True)
+        AvatarRequest.objects.update(mail_due_at=None)
+        ReviewItem.objects.filter(pk=item.pk).update(mail_due_at=None)
+        assert notices.send_due() == 1
+    assert wallet_of(ada)[0] == before + 1
+    assert "its files are deleted by now" in mail.outbox[0].body
+
+
 def test_an_appeal_against_a_suspension_is_for_leads_and_lifts_it(ada, sam, lee):
     ada.suspend(timezone.now())
     appeal = moderation.put_on_desk(ReviewKind.APPEAL, person=ada, why="It was my brother")

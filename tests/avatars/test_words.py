@@ -199,6 +199,9 @@ def test_no_refusal_of_a_wish_is_without_a_sentence():
 def test_every_category_of_the_screening_has_words():
     assert set(words.CATEGORIES) == {*Category, "rules"}
     assert set(screening.ORDER) <= set(words.CATEGORIES)
+    assert set(words.REASONS) == set(Category)
+    assert len({words.rejected(category) for category in ("", *Category)}) == len(Category) + 1
+    assert len({words.removed(category) for category in ("", *Category)}) == len(Category) + 1
 
 
 def test_whoever_has_too_little_is_told_both_numbers(ben):
