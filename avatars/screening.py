@@ -138,7 +138,9 @@ class Rules:
 
 def faults(words: str) -> list[str]:
     """Of a rule's words, those that no text could ever match or nearly every text would."""
-    return [term for term in _listed(words) if len(re.sub(r"\W", "", _bare(term))) < SHORTEST_TERM]
+    listed = _listed(words)
+    short = [term for term in listed if len(re.sub(r"\W", "", _bare(term))) < SHORTEST_TERM]
+    return short if listed else [words.strip()]
 
 
 def terms(rule: Rule) -> list[str]:
