@@ -48,7 +48,7 @@ function press(control) {
 
 const name = (event) => {
   const digit = /^Digit(\d)$/.exec(event.code)?.[1];
-  if (event.shiftKey && digit) return `Shift+${digit}`;
+  if (event.shiftKey && digit && event.key !== digit) return `Shift+${digit}`; // some keyboards shift for digits
   return event.key.length === 1 ? event.key.toUpperCase() : event.key;
 };
 
@@ -69,7 +69,7 @@ document.addEventListener("keydown", (event) => {
   }
   if (event.repeat) return;
   const pressed = name(event);
-  if (asking && choose(pressed)) { event.preventDefault(); return; }
+  if (asking && /^\d$/.test(pressed) && choose(pressed)) { event.preventDefault(); return; }
   const control = controls.find(({ dataset }) => dataset.key === pressed);
   if (!control) return;
   event.preventDefault();
