@@ -119,7 +119,7 @@ def clear(request: PersonRequest) -> HttpResponse:
             if do(act, item, request.user, category, ""):
                 done += 1
             else:
-                messages.warning(request, words.LOCKED)
+                messages.warning(request, str(words.LOCKED))
         except reviewing.NotDecided as refused:
             messages.warning(request, words.not_decided(anew(refused)))
     said = ngettext("%(n)d item decided.", "%(n)d items decided.", done) % {"n": done}
@@ -174,11 +174,11 @@ def shown(request: PersonRequest, public_id: uuid.UUID, error: str = "") -> Http
 def contents(item: ReviewItem) -> dict[str, Any]:
     """What is decided about, and the ways to decide it."""
     wish = item.avatar.request if item.avatar else item.request
-    is_shown = item.is_open and item.avatar is not None and item.avatar.file is not None
+    file = item.avatar.file if item.avatar and item.is_open else None
     return {
         "wish": wish,
         "parts": screening.marked(wish.prompt, item.terms) if wish else [],
-        "picture": storage.link(item.avatar.file.key) if is_shown else "",
+        "picture": storage.link(file.key) if file else "",
         "acts": words.acts(item),
         "later": words.LATER_ACTS,
         "reasons": words.reasons(item) if item.kind != ReviewKind.APPEAL else [],
@@ -191,14 +191,15 @@ def beside(item: ReviewItem) -> dict[str, Any]:
     """The person's history, the rules that matched, and pictures that look the same."""
     decisions = Decision.objects.filter(person=item.person_id).select_related("actor")
     others = ReviewItem.objects.filter(person=item.person_id).exclude(pk=item.pk).order_by("-pk")
-    near = Avatar.objects.filter(near_hash=item.avatar.near_hash) if item.avatar else None
+    avatar = item.avatar
+    near = Avatar.objects.filter(near_hash=avatar.near_hash) if avatar else Avatar.objects.none()
     return {
         "decisions": [
             {"decision": one, "act": words.recorded(one.act)}
             for one in decisions.newest_first()[:HISTORY]
         ],
         "others": others[:HISTORY],
-        "near": near.exclude(pk=item.avatar_id)[:NEAR] if near is not None else [],
+        "near": near.exclude(pk=avatar.pk)[:NEAR] if avatar else [],
         "matched": ScreeningRule.objects.filter(pk__in=item.rules) if item.rules else [],
     }
 
@@ -225,7 +226,7 @@ def decided(request: PersonRequest, item: ReviewItem) -> HttpResponse:
     except reviewing.NotDecided as refused:
         messages.warning(request, words.not_decided(anew(refused)))
         return go_on(request, item)
-    messages.success(request, words.DONE[act] if done else words.LOCKED)
+    messages.success(request, str(words.DONE[act] if done else words.LOCKED))
     if act == "note":
         return redirect("desk_item", item.public_id)
     if item.is_picture and act not in ("put_back", "escalate", "grant", "deny") and done:

@@ -29,20 +29,16 @@ def send_due() -> int:
     """Letters whose minute has passed unseen. Returns how many went out."""
     owed = {"mail_due_at__lte": timezone.now()}
     requests = AvatarRequest.objects.filter(user__is_active=True, **owed)
-    decisions = ReviewItem.objects.filter(person__is_active=True, **owed)
-    waiting = [
-        *requests.select_related("user__wallet")[:LETTERS_AT_ONCE],
-        *decisions.select_related("person__wallet", "avatar__request")[:LETTERS_AT_ONCE],
-    ]
-    if not waiting:
+    news = list(requests.select_related("user__wallet")[:LETTERS_AT_ONCE])
+    items = ReviewItem.objects.filter(person__is_active=True, **owed)
+    decisions = list(items.select_related("person__wallet", "avatar__request")[:LETTERS_AT_ONCE])
+    if not (news or decisions):
         return 0
     try:
         # Nothing is claimed before the post office is open, so an outage loses no letter.
         with get_connection() as post:
-            return sum(
-                send(row, post) if isinstance(row, AvatarRequest) else tell(row, post)
-                for row in waiting
-            )
+            sent = sum(send(avatar_request, post) for avatar_request in news)
+            return sent + sum(tell(item, post) for item in decisions)
     except (SMTPException, OSError) as error:
         logger.warning("letters wait", extra={"why": type(error).__name__})
         return 0

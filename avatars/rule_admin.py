@@ -76,6 +76,7 @@ class TryForm(forms.Form):
 @admin.register(ScreeningRule)
 class ScreeningRuleAdmin(admin.ModelAdmin):
     form = RuleForm
+    fields = (*RULE_FIELDS, "why", "seen_revision")
     list_display = ("name", "category", "effect", "active", "changed_at")
     list_filter = ("category", "effect", "active")
     search_fields = ("name", "words")
@@ -87,9 +88,6 @@ class ScreeningRuleAdmin(admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """What was once decided by a rule names it: it is switched off instead."""
         return False
-
-    def get_fields(self, request: HttpRequest, obj: object = None) -> list[str]:
-        return [*RULE_FIELDS, "why", "seen_revision"]
 
     def save_model(
         self,

@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Pocket, Transfer
+from accounts.models import Pocket, Transfer, User
 from avatars.models.avatar_requests import AvatarRequest, State
 from avatars.models.avatars import Avatar
 from avatars.models.rules import Category
@@ -92,7 +92,7 @@ class ReviewItemQuerySet(models.QuerySet["ReviewItem"]):
         ordered = self.filter(beyond, **{f"deadline_at__{way}e": at}).in_order()
         return ordered.reverse() if backwards else ordered
 
-    def open_to(self, moderator: models.Model, *, lead: bool) -> "ReviewItemQuerySet":
+    def open_to(self, moderator: User, *, lead: bool) -> "ReviewItemQuerySet":
         """What this moderator may decide: never their own things, never an appeal against
         themselves, what is locked only as a lead.
         """
@@ -100,7 +100,7 @@ class ReviewItemQuerySet(models.QuerySet["ReviewItem"]):
         items = items.filter(Q(not_for=None) | ~Q(not_for=moderator))
         return items if lead else items.filter(leads_only=False)
 
-    def free(self, moderator: models.Model, now: datetime) -> "ReviewItemQuerySet":
+    def free(self, moderator: User, now: datetime) -> "ReviewItemQuerySet":
         """Neither put back for later nor before somebody else's eyes."""
         awake = Q(wake_at=None) | Q(wake_at__lte=now)
         return self.filter(awake).filter(unclaimed(now) | Q(claimed_by=moderator))
@@ -109,7 +109,7 @@ class ReviewItemQuerySet(models.QuerySet["ReviewItem"]):
         self,
         kind: ReviewKind,
         *,
-        person: models.Model,
+        person: User,
         deadline_at: datetime,
         request: AvatarRequest | None = None,
         avatar: Avatar | None = None,
@@ -118,7 +118,7 @@ class ReviewItemQuerySet(models.QuerySet["ReviewItem"]):
         terms: Iterable[str] = (),
         rules: Iterable[int] = (),
         leads_only: bool = False,
-        not_for: models.Model | None = None,
+        not_for: User | None = None,
     ) -> "ReviewItem":
         """Put something on the desk. The same thing for the same reason stands there once: said
         again it counts, and the earlier deadline holds.
@@ -257,7 +257,7 @@ class ReviewItem(models.Model):
     def _still_waiting(self) -> ReviewItemQuerySet:
         return ReviewItem.objects.filter(pk=self.pk).waiting()
 
-    def claim(self, moderator: models.Model, now: datetime) -> bool:
+    def claim(self, moderator: User, now: datetime) -> bool:
         """Take it for ten minutes. One statement, one winner; asked again it begins anew."""
         mine = unclaimed(now) | Q(claimed_by=moderator)
         until = now + CLAIM_PERIOD
@@ -265,13 +265,13 @@ class ReviewItem(models.Model):
             self._still_waiting().filter(mine).update(claimed_by=moderator, claimed_until=until)
         )
 
-    def let_go(self, moderator: models.Model, **fields: object) -> bool:
+    def let_go(self, moderator: User, **fields: object) -> bool:
         """Give up the claim, with whatever else changes. False: decided, or somebody else's."""
         mine = self._still_waiting().filter(claimed_by=moderator)
         return bool(mine.update(claimed_by=None, claimed_until=None, **fields))
 
     def decide(
-        self, outcome: ReviewOutcome, moderator: models.Model, now: datetime, **fields: object
+        self, outcome: ReviewOutcome, moderator: User, now: datetime, **fields: object
     ) -> bool:
         """The ending, once. False: it has ended already."""
         return bool(
@@ -285,11 +285,11 @@ class ReviewItem(models.Model):
             )
         )
 
-    def sign(self, moderator: models.Model, category: Category) -> None:
+    def sign(self, moderator: User, category: Category) -> None:
         """Whose ending it was, when the request's own transaction has already ended the item."""
         ReviewItem.objects.filter(pk=self.pk).update(decided_by=moderator, category=category)
 
-    def reopen(self, moderator: models.Model, outcome: str, now: datetime) -> bool:
+    def reopen(self, moderator: User, outcome: str, now: datetime) -> bool:
         """Take the decision back. False: it is not that moderator's, or not that one any more."""
         mine = ReviewItem.objects.filter(pk=self.pk, outcome=outcome, decided_by=moderator)
         return bool(

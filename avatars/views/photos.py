@@ -274,7 +274,7 @@ def timeline(photo: FacePhoto, now: datetime) -> list[dict[str, Any]]:
     sent = Attempt.objects.filter(request__photo=photo, sent_at__isnull=False)
     for attempt in sent.select_related("request").order_by("sent_at"):
         events += visits(attempt)
-    if photo.was_opened:
+    if getattr(photo, "was_opened", False):  # own_photo's column: most were never opened
         events += looks_at(photo)
     if photo.deleted_at:
         events.append((photo.deleted_at, "trash-2", _("Deleted, for good.")))

@@ -130,7 +130,7 @@ def how_it_ended(item: ReviewItem) -> str:
         return gettext("Nobody decided in time; the credits are back.")
     return gettext("%(name)s decided this %(when)s: %(outcome)s.") % {
         "name": name(item.decided_by),
-        "when": naturaltime(item.decided_at),
+        "when": naturaltime(item.decided_at or timezone.now()),
         "outcome": ReviewOutcome(item.outcome).label,
     }
 
