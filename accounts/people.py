@@ -19,7 +19,7 @@ ADMIN = "admin"
 def suspend(person: User, *, actor: User | None, reason: str, now: datetime) -> bool:
     """They may sign in and look, and take what is theirs, but neither make nor share."""
     with transaction.atomic():
-        if not User.objects.filter(pk=person.pk, suspended_at=None).update(suspended_at=now):
+        if not person.suspend(now):
             return False
         decide(
             actor,

@@ -1,7 +1,7 @@
 """The staff's view of photos, requests, attempts, pictures and machinery. Nothing is written here.
 
-Knows the nouns, storage and reconciling. No list shows a picture, no page shows a face; an avatar
-is blurred.
+Knows the nouns, storage, reconciling and `rule_admin`. No list shows a picture, no page shows a
+face; an avatar is blurred.
 """
 
 from django.contrib import admin
@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from avatars import storage
+from avatars import rule_admin, storage
 from avatars.models import (
     Attempt,
     Avatar,
@@ -179,3 +179,7 @@ class BreakerAdmin(ReadOnlyAdmin):
 @admin.register(Heartbeat)
 class HeartbeatAdmin(ReadOnlyAdmin):
     list_display = ("name", "seen_at")
+
+
+# Registers itself; named here, because Django looks into this file alone.
+__all__ = ["rule_admin"]

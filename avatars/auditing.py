@@ -23,6 +23,8 @@ from avatars.models import (
     AvatarRequest,
     FacePhoto,
     FileState,
+    ReviewItem,
+    ReviewKind,
     State,
     StoredFile,
 )
@@ -42,7 +44,7 @@ def findings(*, files: bool = False, contents: bool = False) -> list[Finding]:
     """
     now = timezone.now()
     found = [*reserves(), *endings(), *pictures(), *slots(), *clocks(now), *journal(now), *locks()]
-    found += [*strangers(), *faces()]
+    found += [*strangers(), *faces(), *desk()]
     found += listing() if files else ()
     found += altered() if contents else ()
     return found
@@ -222,6 +224,16 @@ def faces() -> Iterator[Finding]:
     yield from finding(
         "I13", "a photo whose consent is withdrawn", kept.values_list("public_id", flat=True)
     )
+
+
+def desk() -> Iterator[Finding]:
+    """I17: what is in review waits at the desk, and nothing else waits there as a description."""
+    waiting = ReviewItem.objects.waiting().filter(kind=ReviewKind.DESCRIPTION)
+    held = AvatarRequest.objects.filter(state=State.HELD)
+    unseen = held.exclude(pk__in=waiting.values("request"))
+    yield from finding("I17", "held and not on the desk", unseen.values_list("pk", flat=True))
+    over = waiting.exclude(request__state=State.HELD)
+    yield from finding("I17", "on the desk and not held", over.values_list("pk", flat=True))
 
 
 def locks() -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """Generation: the plot. A wish is submitted, advanced step by step, cancelled or brought to an end.
 
-Knows the nouns, `screening`, `sending` and `delivery`. `advance` is one verb for view, webhook,
-task, sweep and command: it may be called too often, never wrongly.
+Knows the nouns, `rules`, `screening`, `sending` and `delivery`. `advance` is one verb for view,
+webhook, task, sweep and command: it may be called too often, never wrongly.
 """
 
 import logging
@@ -10,13 +10,14 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import Consent, NotEnoughCredits, ReferenceTaken, User
-from avatars import delivery, screening, sending
+from avatars import delivery, rules, screening, sending
 from avatars.models import (
     Attempt,
     AvatarRequest,
@@ -117,10 +118,10 @@ def submit(user: User, wish: Wish) -> AvatarRequest:
     number = wish.number or uuid.uuid4()
     now = timezone.now()
     try:
-        prompt, avoid = check_wish(user, wish, now)
+        checked = check_wish(user, wish, now)
         drawing = pace(wish.style, wish.quality).p50
         with transaction.atomic():
-            return hold_and_join(user, wish, prompt, avoid, number, now, drawing)
+            return hold_and_join(user, wish, checked, number, now, drawing)
     except (IntegrityError, ReferenceTaken, SubmitRefused):
         # Pressed again, or a double click whose other half was faster and took the last place.
         winner = AvatarRequest.objects.filter(user=user, public_id=number).first()
@@ -129,16 +130,25 @@ def submit(user: User, wish: Wish) -> AvatarRequest:
         return winner
 
 
-def check_wish(user: User, wish: Wish, now: datetime) -> tuple[str, str]:
-    """Everything that can be refused before the wallet is touched. Returns the clean words."""
+@dataclass(frozen=True)
+class Checked:
+    """The clean words of a wish, and what the rules think of them: pass or hold."""
+
+    prompt: str
+    avoid: str
+    opinion: screening.Opinion
+
+
+def check_wish(user: User, wish: Wish, now: datetime) -> Checked:
+    """Everything that can be refused before the wallet is touched."""
     if user.suspended_at is not None:
         raise Suspended
     prompt = screening.clean_words(wish.prompt)
     avoid = screening.clean_words(wish.avoid)
     if not 1 <= len(prompt) <= PROMPT_LIMIT:
         raise WordsMissing
-    opinion = screening.screen(prompt, avoid)
-    if opinion.outcome == "refuse":
+    opinion = rules.in_force().screen(prompt, avoid)
+    if opinion.outcome == screening.REFUSE:
         raise WordsRefused(opinion.category or "rules")
     if wish.photo.user_id != user.pk or not wish.photo.is_present(now):
         raise PhotoGone
@@ -147,20 +157,19 @@ def check_wish(user: User, wish: Wish, now: datetime) -> tuple[str, str]:
         raise ConsentMissing
     if wish.shown_cost is not None and wish.shown_cost != wish.quality.cost:
         raise PriceMoved(wish.quality.cost)
-    return prompt, avoid
+    return Checked(prompt, avoid, opinion)
 
 
 def hold_and_join(
     user: User,
     wish: Wish,
-    prompt: str,
-    avoid: str,
+    checked: Checked,
     number: uuid.UUID,
     now: datetime,
     drawing: float,
 ) -> AvatarRequest:
     """The transaction of a submit: top-up, hold (locks the wallet), counts, turn, row. `drawing`
-    is how many seconds a picture takes just now.
+    is how many seconds a picture takes just now. What a person must read first waits at the desk.
     """
     quota = user.quota
     quota.top_up(now)
@@ -173,31 +182,55 @@ def hold_and_join(
         raise TooManyOpen(quota.max_open)
     if share.today >= quota.max_per_day:
         raise TooManyToday(quota.max_per_day, midnight + DAY)
-    turn = AvatarRequest.objects.turn_after(share.turn)
-    shown_wait = wait_behind(turn, drawing, now) + drawing
-    if shown_wait > WAIT_LIMIT.total_seconds():
-        raise LineTooLong
-    deadline = promise(shown_wait, now)
+    place = (
+        reviewed_by(now)
+        if checked.opinion.outcome == screening.HOLD
+        else place_after(share.turn, drawing, now)
+    )
     if not FacePhoto.objects.used(wish.photo.pk, now):
         raise PhotoGone
-    return AvatarRequest.objects.create(
+    avatar_request = AvatarRequest.objects.create(
         public_id=number,
         user=user,
         photo=wish.photo,
-        prompt=prompt,
-        avoid=avoid,
+        prompt=checked.prompt,
+        avoid=checked.avoid,
         style=wish.style,
         quality=wish.quality,
         cost=cost,
         batch=wish.batch,
-        state=State.QUEUED,
-        turn=turn,
-        due_at=deadline,
-        deadline_at=deadline,
         hold=hold,
-        queued_at=now,
         created_at=now,
+        **place,
     )
+    if avatar_request.state == State.HELD:
+        rules.put_on_desk(avatar_request, checked.opinion)
+    return avatar_request
+
+
+def reviewed_by(now: datetime) -> dict[str, Any]:
+    """In review: a person decides in time, or the credits return by themselves."""
+    deadline = now + timedelta(hours=settings.REVIEW_HOURS)
+    return {"state": State.HELD, "due_at": deadline, "deadline_at": deadline}
+
+
+def place_after(own_turn: int | None, drawing: float, now: datetime) -> dict[str, Any]:
+    """In line, with the promise. Raises LineTooLong when none could be kept."""
+    turn = AvatarRequest.objects.turn_after(own_turn)
+    shown_wait = wait_behind(turn, drawing, now) + drawing
+    if shown_wait > WAIT_LIMIT.total_seconds():
+        raise LineTooLong
+    return in_line(turn, promise(shown_wait, now), now)
+
+
+def in_line(turn: int, deadline: datetime, now: datetime) -> dict[str, Any]:
+    return {
+        "state": State.QUEUED,
+        "turn": turn,
+        "queued_at": now,
+        "due_at": deadline,
+        "deadline_at": deadline,
+    }
 
 
 def day_began(now: datetime) -> datetime:

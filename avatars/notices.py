@@ -1,14 +1,14 @@
-"""Letters to people: an avatar is ready, credits are back, a photo is deleted, an export is ready.
-Each is sent once.
+"""Letters to people: an avatar is ready, credits are back, what a reviewer decided, a photo is
+deleted, an export is ready. Each is sent once.
 
-Knows the requests, the photos and their templates. A letter is owed by a column (`mail_due_at`,
-`record_due_at`); seeing the finished page clears the first, and the sender clears each before it
-sends.
+Knows the nouns and their templates. A letter is owed by a column (`mail_due_at`, `record_due_at`,
+`letter_due`); seeing the page clears the first, and the sender clears each before it sends.
 """
 
 import logging
 from collections import defaultdict
 from smtplib import SMTPException
+from typing import Any
 
 from django.conf import settings
 from django.core.mail import get_connection, send_mail
@@ -17,8 +17,17 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import User
 from avatars import words
-from avatars.models import AvatarRequest, Export, FacePhoto, State
+from avatars.models import (
+    AvatarRequest,
+    Export,
+    FacePhoto,
+    ReviewItem,
+    ReviewKind,
+    ReviewOutcome,
+    State,
+)
 
 logger = logging.getLogger("likeness.mail")
 
@@ -27,17 +36,19 @@ LETTERS_AT_ONCE = 50
 
 def send_due() -> int:
     """Letters whose minute has passed unseen. Returns how many went out."""
-    due = AvatarRequest.objects.filter(
-        mail_due_at__lte=timezone.now(), user__is_active=True
-    ).select_related("user__wallet")[:LETTERS_AT_ONCE]
-    waiting = list(due)
-    exports = list(Export.objects.letter_due(timezone.now()).select_related("user"))
-    if not waiting and not exports:
+    now = timezone.now()
+    requests = AvatarRequest.objects.filter(user__is_active=True, mail_due_at__lte=now)
+    news = list(requests.select_related("user__wallet")[:LETTERS_AT_ONCE])
+    items = ReviewItem.objects.filter(person__is_active=True, mail_due_at__lte=now)
+    decisions = list(items.select_related("person__wallet", "avatar__request")[:LETTERS_AT_ONCE])
+    exports = list(Export.objects.letter_due(now).select_related("user"))
+    if not (news or decisions or exports):
         return 0
     try:
         # Nothing is claimed before the post office is open, so an outage loses no letter.
         with get_connection() as post:
-            sent = sum(send(avatar_request, post) for avatar_request in waiting)
+            sent = sum(send(avatar_request, post) for avatar_request in news)
+            sent += sum(tell(item, post) for item in decisions)
             return sent + sum(tell_of_export(export, post) for export in exports)
     except (SMTPException, OSError) as error:
         logger.warning("letters wait", extra={"why": type(error).__name__})
@@ -45,30 +56,57 @@ def send_due() -> int:
 
 
 def send(avatar_request: AvatarRequest, post: BaseEmailBackend) -> bool:
-    """Claim the letter first: a crash may lose one, but nobody gets two."""
+    """How a request stands. Claim the letter first: a crash may lose one, but nobody gets two."""
     owed = AvatarRequest.objects.filter(
         pk=avatar_request.pk, mail_due_at=avatar_request.mail_due_at
     )
     if not owed.update(mail_due_at=None):
         return False
-    is_ready = avatar_request.state == State.READY
-    name = "ready" if is_ready else "returned"
+    is_open, is_ready = avatar_request.is_open(), avatar_request.state == State.READY
     context = {
         "request": avatar_request,
         "style": avatar_request.get_style_display(),
-        "sentence": "" if is_ready else words.reason_sentence(avatar_request.reason),
-        "address": settings.SITE_URL.rstrip("/") + reverse("job", args=[avatar_request.public_id]),
+        "sentence": "" if is_open or is_ready else words.why_ended(avatar_request),
+        "address": address("job", avatar_request.public_id),
         "balance": avatar_request.user.wallet.spendable,
     }
-    subject = render_to_string(f"mail/{name}_subject.txt", context).strip()
-    send_mail(
-        subject,
-        render_to_string(f"mail/{name}.txt", context),
-        None,
-        [avatar_request.user.email],
-        connection=post,
-    )
+    name = "approved" if is_open else "ready" if is_ready else "returned"
+    write(name, context, avatar_request.user, post)
     return True
+
+
+def tell(item: ReviewItem, post: BaseEmailBackend) -> bool:
+    """What was decided about a finished picture or an appeal, once."""
+    owed = ReviewItem.objects.filter(pk=item.pk, mail_due_at=item.mail_due_at)
+    if not owed.update(mail_due_at=None):
+        return False
+    is_appeal = item.kind == ReviewKind.APPEAL
+    context = {
+        "item": item,
+        "hangs": item.avatar is not None and not item.avatar.hidden,
+        "granted": item.outcome == ReviewOutcome.GRANTED,
+        "given_back": item.avatar.request.cost
+        if item.avatar and item.outcome == ReviewOutcome.GIFTED
+        else 0,
+        "sentence": "" if is_appeal else words.removed(item.category),
+        "address": address("job", item.avatar.request.public_id)
+        if item.avatar
+        else address("safety"),
+        "rules": address("safety"),
+        "balance": item.person.wallet.spendable,
+    }
+    write("appeal" if is_appeal else "removed", context, item.person, post)
+    return True
+
+
+def address(name: str, *arguments: object) -> str:
+    return settings.SITE_URL.rstrip("/") + reverse(name, args=arguments)
+
+
+def write(name: str, context: dict[str, Any], person: User, post: BaseEmailBackend) -> None:
+    subject = render_to_string(f"mail/{name}_subject.txt", context).strip()
+    text = render_to_string(f"mail/{name}.txt", context)
+    send_mail(subject, text, None, [person.email], connection=post)
 
 
 # ── Deletion records ────────────────────────────────────────────────────────────────────────────

@@ -1,97 +1,31 @@
-"""What a rule thinks of a prompt: pure functions and their word lists.
-Ground: it knows nothing of ours."""
+"""What rules think of a wish: pure functions. The words of the rules come from outside.
+Ground: it knows nothing of ours but the file of the rules a site starts with.
+"""
 
 import re
+import tomllib
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-# Words and phrases in lower case without accents, parted by commas, in English and Spanish.
-# They match whole words only; a trailing * takes any ending.
-_SEXUAL = """
-    nude, nudes, nudist*, nudity, naked, nakedness, topless, undressed, undressing, unclothed,
-    no clothes, without clothes, without clothing, wearing nothing, sex, sexy, sexual*, sexting,
-    porn*, nsfw, xxx, hentai, ecchi, erotic*, fetish*, bdsm, orgasm*, orgy, masturbat*,
-    blowjob*, handjob*, cumshot*, fuck*, horny, upskirt, camgirl*, striptease*, stripper*,
-    dominatrix, milf, boobs, tits, breasts, bare breast*, nipple*, genitals, genitalia, penis*,
-    vagina*, vulva*, clitoris, dildo*, rape, raped, raping, rapist*, desnuda, desnudas, desnudo,
-    desnudos, desnudez, sin ropa, sexo, sexi, pezon*, tetas, follando, violacion
-"""
-# Harmless by themselves, refused beside a minor.
-_SUGGESTIVE = """
-    lingerie, underwear, panties, bikini*, bra, provocative*, seductive*, sensual*, lewd, lustful,
-    bare chested, shirtless, see through, lenceria, bragas, provocativ*, seductor*
-"""
-_MINOR = """
-    child, children, childlike, kid, kids, toddler*, baby, babies, infant*, newborn*, preteen*,
-    tween*, teen, teens, teenage*, adolescen*, underage, minor, minors, juvenile, schoolgirl*,
-    schoolboy*, little girl*, little boy*, young girl*, young boy*, lolita*, niño*, niña*, bebe,
-    bebes, menor de edad, menores, colegial*
-"""
+SHIPPED = Path(__file__).with_name("screening_rules.toml")
+
+# What a rule does when one of its words is found.
+REFUSE, HOLD, MINOR, BESIDE_MINOR, ALLOW = "refuse", "hold", "minor", "beside_minor", "allow"
+EFFECTS = (REFUSE, HOLD, MINOR, BESIDE_MINOR, ALLOW)
+# Which kind is named first when several match.
+ORDER = ("minors", "sexual", "people", "hate", "violence", "deception", "copyright", "rules")
+SHORTEST_TERM = 2  # letters; a single one would stand in every second text
+
 _AGE = (
     r"(?:1[0-7]|[1-9]|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif"
     r"|six|seven)teen) ?(?:(?:years?|yrs?|y) ?o(?:ld)?|años)|aged? (?:1[0-7]|[1-9])"
 )
-_ABUSE = """
-    loli, lolis, lolicon*, shota*, jailbait, pedo, pedos, pedophil*, paedophil*, pedofil*,
-    pederast*
-"""
-_HATE = """
-    nazi, nazis, neonazi*, hitler*, third reich, heil, swastika*, ku klux klan, kkk hood*,
-    kkk robe*, kkk rally, klansman, klansmen, white power, white supremac*, blackface,
-    minstrel show*, nigger*, nigga*, faggot*, kike, kikes, spic, spics, chink, chinks, gook, gooks,
-    wetback*, tranny, trannies, raghead*, towelhead*, subhuman*, untermensch*, esvastica*,
-    supremacia blanca, sudaca*, maricon*
-"""
-_VIOLENCE = """
-    gore, gory, behead*, decapita*, dismember*, disembowel*, mutilat*, mutilad*, torture,
-    torturing, tortura*, genocid*, mass shooting*, mass shooter*, school shooting*,
-    school shooter*, terrorist*, suicide, suicides, suicidal, suicidio*, suicidarse, self harm*,
-    selfharm*, snuff film*, hanging himself, hanging herself, slit wrist*, slitting wrist*,
-    cutting wrist*, slit throat*, lynching*, lynched, isis flag*, isis fighter*, islamic state,
-    descuartiza*
-"""
-_DECEPTION = """
-    passport*, id card*, id photo*, id picture*, id badge*, identity card*, identity document*,
-    identification card*, fake id, fake ids, national id, driver licen*, drivers licen*,
-    driver s licen*, driving licen*, visa photo*, residence permit*, birth certificate*,
-    social security card*, fake document*, forged document*, deepfake*, deep fake*, pasaporte*,
-    mi dni, foto de dni, foto del dni, foto dni, carnet de identidad, documento de identidad,
-    licencia de conducir, carnet de conducir
-"""
-# Everyday phrases around a listed word.
-_HARMLESS = """
-    same sex, sex pistols, sex and the city, to the naked eye, with the naked eye, naked mole rat*,
-    nude lip*, nude tone*, nude shade*, nude color*, nude colour*, nude makeup, nude make up,
-    nude heels, nude palette, blue tits, great tits, chicken breasts, wire stripper*,
-    paint stripper*, super bowl xxx, gore tex, al gore, anti nazi*, hindu swastika*,
-    buddhist swastika*, jain swastika*, spic and span, chink in, suicide squad,
-    suicide prevention, passport stamp*, baby blue, baby pink, baby s breath, inner child,
-    karate kid, billy the kid, teen titans, minor key
-"""
 # To avoid clothes is to ask for none; to avoid torn or baggy ones is not.
 _UNDRESSED = re.compile(
     r"(?:(?:all|any|the|her|his|my|wearing|toda|la) )*(?:clothes|clothing|clothed|garments|ropa)"
 )
-
-
-def _any_of(words: str, *patterns: str) -> re.Pattern[str]:
-    listed = (re.escape(word.strip()).replace(r"\*", r"\w*") for word in words.split(","))
-    return re.compile(rf"(?<!\w)(?:{'|'.join((*listed, *patterns))})(?!\w)")
-
-
-_SEXUAL_WORDS = _any_of(_SEXUAL)
-_SUGGESTIVE_WORDS = _any_of(_SUGGESTIVE)
-_MINOR_WORDS = _any_of(_MINOR, _AGE)
-_ABUSE_WORDS = _any_of(_ABUSE)
-_HARMLESS_WORDS = _any_of(_HARMLESS)
-_REFUSED_IN_PROMPT = {
-    "sexual": _SEXUAL_WORDS,
-    "hate": _any_of(_HATE),
-    "violence": _any_of(_VIOLENCE),
-    "deception": _any_of(_DECEPTION),
-}
-
 # Letters of other alphabets that look like Latin ones, and digits and signs read as letters.
 # The underline is a letter to `re` only.
 _LOOKALIKES = str.maketrans("авекмнорстухіѕјԁαβεικνορτυχ_", "abekmhopctyxisjdabeikvoptux-")
@@ -104,34 +38,126 @@ _RUN_ON = re.compile("(nude|naked|nudity|porn|hentai|topless|nigger|faggot|swast
 
 
 @dataclass(frozen=True)
+class Rule:
+    """Words and phrases, parted by commas or lines. They match whole words only; a trailing * takes
+    any ending. `number` names the row it came from.
+    """
+
+    name: str
+    category: str
+    effect: str
+    words: str
+    number: int = 0
+
+
+@dataclass(frozen=True)
 class Opinion:
-    """`outcome` is "pass" or "refuse"; `category` says of what kind: minors, sexual, hate,
-    violence or deception. It never repeats the words that led to it."""
+    """`outcome` is "pass", "hold" (a person reads it first) or "refuse"; `category` says of what
+    kind. `rules` are the numbers of the rules that matched and `terms` what they found: for
+    moderators, never for the person.
+    """
 
     outcome: str
     category: str | None = None
+    rules: tuple[int, ...] = ()
+    terms: tuple[str, ...] = ()
 
 
-def screen(prompt: str, avoid: str = "") -> Opinion:
-    """What the rules think of a wish. What is to be avoided may name what nobody wants to see
-    ("nsfw, gore"), with one exception: a minor beside anything sexual is refused in whichever
-    field, for the provider's filter on such prompts may suspend the whole account."""
-    wished, avoided = set(_readings(prompt)), set(_readings(avoid))
-    either = wished | avoided
-    undressed = any(_UNDRESSED.fullmatch(_words(part)) for part in re.split(r"[,;.\n]", avoid))
-    sexual = undressed or _found(_SEXUAL_WORDS, either)
-    if (
-        _found(_ABUSE_WORDS, either)
-        or (sexual and _found(_MINOR_WORDS, either))
-        or (_found(_SUGGESTIVE_WORDS, wished) and _found(_MINOR_WORDS, wished))
-    ):
-        return Opinion("refuse", "minors")
-    if undressed:
-        return Opinion("refuse", "sexual")
-    for category, words in _REFUSED_IN_PROMPT.items():
-        if _found(words, wished):
-            return Opinion("refuse", category)
-    return Opinion("pass")
+@dataclass(frozen=True)
+class Match:
+    rule: Rule
+    term: str
+
+
+def shipped_rules() -> list[Rule]:
+    """The rules a site starts with."""
+    return [Rule(**rule) for rule in tomllib.loads(SHIPPED.read_text())["rule"]]
+
+
+class Rules:
+    """Rules made ready for reading, once for many texts. Nothing of it ever changes."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        sorted_rules = sorted(rules, key=_rank)
+        self._patterns = {
+            effect: [(rule, _any_of(rule)) for rule in sorted_rules if rule.effect == effect]
+            for effect in EFFECTS
+        }
+        allowed = [term for rule in sorted_rules if rule.effect == ALLOW for term in terms(rule)]
+        self._harmless = _pattern(allowed) if allowed else None
+
+    def screen(self, prompt: str, avoid: str = "") -> Opinion:
+        """What the rules think of a wish. What is to be avoided may name what nobody wants to see
+        ("nsfw, gore"), with one exception: a minor beside anything sexual is refused in whichever
+        field, for the provider's filter on such prompts may suspend the whole account.
+        """
+        wished = list(dict.fromkeys(self._readings(prompt)))
+        either = [*wished, *dict.fromkeys(self._readings(avoid))]
+        undressed = any(_UNDRESSED.fullmatch(_words(part)) for part in re.split(r"[,;.\n]", avoid))
+        if found := self._about_minors(wished, either, undressed=undressed):
+            return _opinion(REFUSE, "minors", found)
+        if undressed:
+            return Opinion(REFUSE, "sexual")
+        for effect in (REFUSE, HOLD):
+            if found := self._found(effect, wished):
+                return _opinion(effect, found[0].rule.category, found)
+        return Opinion("pass")
+
+    def _about_minors(
+        self, wished: list[str], either: list[str], *, undressed: bool
+    ) -> list[Match]:
+        abuse = self._found(REFUSE, either, category="minors")
+        if abuse:
+            return abuse
+        sexual = [
+            *self._found(REFUSE, either, category="sexual"),
+            *self._found(HOLD, either, category="sexual"),
+        ]
+        if (sexual or undressed) and (minor := self._found(MINOR, either)):
+            return [*sexual, *minor]
+        suggestive = self._found(BESIDE_MINOR, wished)
+        if suggestive and (minor := self._found(MINOR, wished)):
+            return [*suggestive, *minor]
+        return []
+
+    def _found(self, effect: str, readings: list[str], category: str = "") -> list[Match]:
+        """Of each rule that matches, what it found in the plainest reading that shows it."""
+        return [
+            Match(rule, term)
+            for rule, pattern in self._patterns[effect]
+            if not category or rule.category == category
+            for term in next(filter(None, map(pattern.findall, readings)), [])
+        ]
+
+    def _readings(self, text: str) -> Iterator[str]:
+        """The text as plain words, and as what tricks with letters may be meant to say."""
+        for letters in _letters(text):
+            words = _words(letters)
+            yield self._harmless.sub("…", words) if self._harmless else words
+
+
+def faults(words: str) -> list[str]:
+    """Of a rule's words, those that no text could ever match or nearly every text would."""
+    listed = _listed(words)
+    short = [term for term in listed if len(re.sub(r"\W", "", _bare(term))) < SHORTEST_TERM]
+    return short if listed else [words.strip()]
+
+
+def terms(rule: Rule) -> list[str]:
+    """The rule's words in the one spelling that texts are compared in, a trailing * kept."""
+    known = (_bare(term) + ("*" if term.endswith("*") else "") for term in _listed(rule.words))
+    return [term for term in dict.fromkeys(known) if term.strip("* ")]
+
+
+def marked(text: str, found: Iterable[str]) -> list[tuple[str, bool]]:
+    """The text in parts, each with whether it is one of the found terms as they were written.
+    What was written in a trick's spelling is not marked; the terms themselves tell of it.
+    """
+    wanted = [r"\W+".join(map(re.escape, term.split())) for term in found if term.strip()]
+    if not wanted:
+        return [(text, False)]
+    parts = re.split(rf"(?<!\w)({'|'.join(wanted)})(?!\w)", text, flags=re.IGNORECASE)
+    return [(part, place % 2 == 1) for place, part in enumerate(parts) if part]
 
 
 def clean_words(text: str) -> str:
@@ -145,12 +171,36 @@ def clean_words(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
-def _found(words: re.Pattern[str], readings: set[str]) -> bool:
-    return any(words.search(reading) for reading in readings)
+def _rank(rule: Rule) -> int:
+    return ORDER.index(rule.category) if rule.category in ORDER else len(ORDER)
 
 
-def _readings(text: str) -> Iterator[str]:
-    """The text as plain words, and as what tricks with letters may be meant to say."""
+def _opinion(outcome: str, category: str, found: list[Match]) -> Opinion:
+    numbers = dict.fromkeys(match.rule.number for match in found)
+    return Opinion(
+        outcome, category, tuple(numbers), tuple(dict.fromkeys(match.term for match in found))
+    )
+
+
+def _listed(words: str) -> list[str]:
+    return [term.strip() for term in re.split(r"[,\n]", words) if term.strip()]
+
+
+def _bare(term: str) -> str:
+    return _words(_plain(term))
+
+
+def _any_of(rule: Rule) -> re.Pattern[str]:
+    return _pattern(terms(rule), *([_AGE] if rule.effect == MINOR else []))
+
+
+def _pattern(listed: list[str], *patterns: str) -> re.Pattern[str]:
+    words = (re.escape(term).replace(r"\*", r"\w*") for term in listed)
+    return re.compile(rf"(?<!\w)(?:{'|'.join((*words, *patterns)) or '(?!)'})(?!\w)")
+
+
+def _letters(text: str) -> Iterator[str]:
+    """The text as it stands, and with the tricks taken out that people play with letters."""
     plain = _plain(text)
     leet = re.sub(r"!(?=\w)", "i", plain).translate(_LEET)
     for letters in (plain, leet.replace("1", "i"), leet.replace("1", "l")):
@@ -162,7 +212,7 @@ def _readings(text: str) -> Iterator[str]:
 
 def _drawls(letters: str) -> Iterator[str]:
     for kept in (r"\1\1\1", r"\1\1", r"\1"):  # nuuude
-        yield _HARMLESS_WORDS.sub("…", _words(re.sub(r"(.)\1{2,}", kept, letters)))
+        yield re.sub(r"(.)\1{2,}", kept, letters)
 
 
 def _joined(spelled: re.Match[str]) -> str:

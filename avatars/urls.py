@@ -1,11 +1,12 @@
-"""Addresses of avatars: public pages, making, keeping, files, and what the provider may call.
+"""Addresses of avatars: public pages, making, keeping, files, the moderation desk, and what the
+provider may call.
 
-Knows the views and webhooks. Ids are UUIDs or tokens, never row numbers.
+Knows the views, the desk and webhooks. Ids are UUIDs or tokens, never row numbers.
 """
 
 from django.urls import path
 
-from avatars import dashboard, provider_page, webhooks
+from avatars import dashboard, desk, provider_page, webhooks
 from avatars.views import (
     belongings,
     create,
@@ -58,6 +59,14 @@ urlpatterns = [
     path("settings/data/exports/<uuid:public_id>/", belongings.export, name="export"),
     # Files
     path("m/signed/<path:key>", media.signed, name="media_signed"),
+    # Staff
+    path("admin/moderation/", desk.queue, name="desk"),
+    path("admin/moderation/next/", desk.take_next, name="desk_next"),
+    path("admin/moderation/clear/", desk.clear, name="desk_clear"),
+    path("admin/moderation/keys/", desk.keys, name="desk_keys"),
+    path("admin/moderation/<uuid:public_id>/", desk.item_page, name="desk_item"),
+    path("admin/moderation/<uuid:public_id>/undo/", desk.undo, name="desk_undo"),
+    path("admin/moderation/<uuid:public_id>/suspend/", desk.suspend, name="desk_suspend"),
     # Machine
     path("p/face/<str:token>/", webhooks.face_link, name="face_link"),
     path("webhooks/provider/<str:token>/", webhooks.doorbell, name="doorbell"),

@@ -14,10 +14,14 @@ READS = (
     "avatars.view_heartbeat avatars.view_figures"
 )
 SUPPORTS = "accounts.add_transfer accounts.refund_purchase accounts.end_devices"
-MODERATES = "avatars.view_avatar avatars.view_facephoto"
+MODERATES = (
+    "avatars.view_avatar avatars.view_facephoto avatars.open_facephoto avatars.moderate "
+    "avatars.view_screeningrule"
+)
 LEADS = (
     "accounts.give_more accounts.refund_more accounts.suspend_user accounts.change_quota "
-    "avatars.pause_drawing avatars.settle_request"
+    "avatars.pause_drawing avatars.settle_request avatars.lead avatars.add_screeningrule "
+    "avatars.change_screeningrule"
 )
 ADMINISTERS = "accounts.add_creditpack accounts.change_creditpack"
 

@@ -8,11 +8,12 @@ import uuid
 from datetime import timedelta
 from pathlib import Path
 
+from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from accounts.models import Consent, CreditPack, Kind, Purchase, User
 from accounts.models.payments import Payment
-from avatars import generation, imaging, storage
+from avatars import generation, imaging, moderation, storage
 from avatars.face_check import Verdict
 from avatars.models import (
     Attempt,
@@ -21,6 +22,8 @@ from avatars.models import (
     FacePhoto,
     Keep,
     Quality,
+    ReviewItem,
+    ReviewKind,
     State,
     StoredFile,
     Style,
@@ -215,6 +218,27 @@ def create_avatar(user: User, avatar_request: AvatarRequest | None = None, **fie
             **fields,
         }
     )
+
+
+def create_held(user: User, prompt: str = "as Taylor Swift on stage", **fields) -> ReviewItem:
+    """A description that the first rules hold for a person, through the real submit."""
+    return ReviewItem.objects.get(request=create_request(user, prompt=prompt, **fields))
+
+
+def create_reported(user: User, why: str = "This is me and I did not agree", **fields):
+    """A finished picture that somebody has reported."""
+    avatar = create_avatar(user)
+    return moderation.put_on_desk(ReviewKind.REPORT, avatar=avatar, why=why, **fields)
+
+
+def create_moderator(email: str = "sam@example.org", *, lead: bool = False) -> User:
+    """Staff with the right to decide at the desk, and nothing else."""
+    rights = ["moderate", "lead"] if lead else ["moderate"]
+    user = create_user(email, is_staff=True, display_name=email.partition("@")[0].capitalize())
+    user.user_permissions.set(
+        Permission.objects.filter(codename__in=rights, content_type__model="reviewitem")
+    )
+    return user
 
 
 def portrait() -> bytes:

@@ -34,6 +34,10 @@ POST = {
     "keep_default",
     "credits_buy",
     "account_keep",
+    "desk_next",
+    "desk_clear",
+    "desk_keys",
+    "desk_undo",
 }
 ROWS = {
     "landing": OPEN,
@@ -104,6 +108,13 @@ ROWS = {
     "provider_resume": STAFF,
     "provider_look": STAFF,
     "provider_fail": STAFF,
+    "desk": STAFF,
+    "desk_next": STAFF,
+    "desk_clear": STAFF,
+    "desk_keys": STAFF,
+    "desk_item": STAFF,
+    "desk_undo": STAFF,
+    "desk_suspend": STAFF,
     "media_signed": TOKEN,
     "face_link": TOKEN,
     "doorbell": TOKEN,
@@ -130,6 +141,7 @@ def adas(ada) -> dict[str, object]:
         "face": waiting.photo,
         "credits": factories.create_purchase(ada),
         "export": exporting.ask(ada, timezone.now()),
+        "desk": factories.create_held(ada),
     }
 
 
@@ -151,6 +163,7 @@ def address(name: str, adas: dict[str, object], ada) -> str:
         "photo_picture": [adas["face"].public_id],
         "media_signed": ["photos/x.jpg"],
         "credits_buy": [factories.create_pack(active=False).pk],
+        **{name: [adas["desk"].public_id] for name in ("desk_item", "desk_undo", "desk_suspend")},
     }
     guess = ["guess"] if ROWS[name] == TOKEN else []
     return reverse(name, args=arguments.get(name, guess))

@@ -26,6 +26,8 @@ VERBS = {
         "safekeeping",
         "erasing",
         "moderation",
+        "reviewing",
+        "rules",
         "exporting",
         "leaving",
         "journal",
@@ -52,12 +54,12 @@ GROUND = {
 }
 # Which verb may know which other one (section 2 of the design).
 VERB_KNOWS = {
-    "avatars.generation": {"avatars.sending", "avatars.delivery"},
+    "avatars.generation": {"avatars.rules", "avatars.sending", "avatars.delivery"},
     "avatars.delivery": {"avatars.journal", "avatars.sending"},
     "avatars.safekeeping": {"avatars.journal"},
     "avatars.leaving": {"avatars.safekeeping"},
     "avatars.exporting": {"avatars.journal"},
-    "avatars.moderation": {"avatars.generation", "avatars.safekeeping"},
+    "avatars.moderation": {"avatars.generation", "avatars.reviewing", "avatars.safekeeping"},
     "avatars.watching": {"avatars.measuring", "avatars.reconciling"},
     "avatars.counting": {"avatars.measuring", "avatars.reconciling"},
     "avatars.intervening": {"avatars.generation", "avatars.sending"},

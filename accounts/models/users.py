@@ -4,7 +4,7 @@ Knows wallets and quotas: nobody exists without both.
 """
 
 import zoneinfo
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -48,6 +48,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     closes_at = models.DateTimeField(null=True, blank=True)
     # How often every device was signed out; part of what makes a session valid.
     sign_outs = models.PositiveIntegerField(default=0)
+    # May make and keep avatars, but not publish any; set and lifted by moderators.
+    sharing_stopped_at = models.DateTimeField(null=True, blank=True)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     date_joined = models.DateTimeField(default=timezone.now)
@@ -91,6 +93,20 @@ class User(AbstractBaseUser, PermissionsMixin):
         return salted_hmac(
             "accounts.sign_outs", told, secret=secret, algorithm="sha256"
         ).hexdigest()
+
+    def suspend(self, now: datetime) -> bool:
+        """They may look and leave, but not make. False: it was so already."""
+        return bool(User.objects.filter(pk=self.pk, suspended_at=None).update(suspended_at=now))
+
+    def stop_sharing(self, now: datetime) -> bool:
+        """They publish nothing any more. False: it was so already."""
+        sharing = User.objects.filter(pk=self.pk, sharing_stopped_at=None)
+        return bool(sharing.update(sharing_stopped_at=now))
+
+    def lift(self, *, suspension: bool = False) -> None:
+        """They may publish again, and with `suspension` make again too."""
+        lifted = {"sharing_stopped_at": None} | ({"suspended_at": None} if suspension else {})
+        User.objects.filter(pk=self.pk).update(**lifted)
 
     def zone(self) -> tzinfo:
         """The zone this person chose, or the one the page is written in anyway."""

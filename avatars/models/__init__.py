@@ -10,6 +10,8 @@ from avatars.models.exports import Export
 from avatars.models.files import FileState, StoredFile
 from avatars.models.pace import Pace, pace
 from avatars.models.photos import FacePhoto, Gone, Keep, KeepDefault
+from avatars.models.reviews import ReviewItem, ReviewKind, ReviewOutcome
+from avatars.models.rules import Category, ScreeningRule
 
 __all__ = [
     "MOVES",
@@ -17,6 +19,7 @@ __all__ = [
     "Avatar",
     "AvatarRequest",
     "Breaker",
+    "Category",
     "Export",
     "FacePhoto",
     "FileState",
@@ -27,6 +30,10 @@ __all__ = [
     "Pace",
     "Quality",
     "Reason",
+    "ReviewItem",
+    "ReviewKind",
+    "ReviewOutcome",
+    "ScreeningRule",
     "State",
     "StoredFile",
     "Style",

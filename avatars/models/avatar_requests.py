@@ -76,6 +76,8 @@ PROMPT_LIMIT = 500  # characters
 AVOID_LIMIT = 200  # characters
 # The finished page clears the mail; whoever is still looking a minute later needs none.
 MAIL_DELAY = timedelta(seconds=60)
+# What its owner did not do, they are told.
+TOLD = frozenset({State.READY, State.FAILED, State.REJECTED})
 
 
 class Style(models.TextChoices):
@@ -339,12 +341,14 @@ class AvatarRequest(models.Model):
                     "ended_at": now,
                     "due_at": look_again_at,
                     "tries": 0,
-                    "mail_due_at": now + MAIL_DELAY if to in (State.READY, State.FAILED) else None,
+                    "mail_due_at": now + MAIL_DELAY if to in TOLD else None,
                 }
                 if not self._mine().filter(resolution=None).update(**fields):
                     raise _Lost
                 if self.photo_id:
                     FacePhoto.objects.used(self.photo_id, now)
+                if self.state == State.HELD:
+                    self.reviews.follow(to, now)
         except (_Lost, ReferenceTaken):
             return False
         return self._changed(fields)

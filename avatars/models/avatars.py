@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
+from django.db.models import F
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -67,6 +69,7 @@ class Avatar(models.Model):
         indexes = [
             models.Index(fields=["user", "-id"], name="avatars_of_a_person"),
             models.Index(fields=["trashed_at"], name="avatars_in_trash"),
+            models.Index(fields=["near_hash"], name="avatars_by_near_hash"),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -100,6 +103,19 @@ class Avatar(models.Model):
     def restore(self) -> bool:
         """Take it out of the trash. False when its files are already gone."""
         return bool(Avatar.objects.filter(pk=self.pk, file__isnull=False).update(trashed_at=None))
+
+    def take_down(self, now: datetime, *, as_evidence: bool = False) -> bool:
+        """Nobody but staff sees it any more; its objects go with the trash's period, unless they
+        are evidence. False: it was taken down already.
+        """
+        standing = Avatar.objects.filter(pk=self.pk, hidden=False)
+        gone_at = F("trashed_at") if as_evidence else Coalesce("trashed_at", now)
+        return bool(standing.update(hidden=True, trashed_at=gone_at))
+
+    def put_up_again(self, trashed_at: datetime | None) -> bool:
+        """Undo `take_down`; `trashed_at` is what it was before. False when its objects are gone."""
+        there = Avatar.objects.filter(pk=self.pk, hidden=True, file__isnull=False)
+        return bool(there.update(hidden=False, trashed_at=trashed_at))
 
     def download_name(self, suffix: str) -> str:
         """likeness-anime-pirate-at-dusk-2026-11-22.jpg"""

@@ -24,7 +24,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.models import CreditPack, Kind, Pocket, Transfer, User
 from avatars import generation, words
-from avatars.models import Avatar, AvatarRequest, State
+from avatars.models import Avatar, AvatarRequest, ReviewItem, State
 from avatars.models.avatar_requests import ENDED, UNDER_WAY
 from avatars.models.pace import place_in_line
 from avatars.views import board
@@ -102,10 +102,13 @@ def own_request_and_balance(request: PersonRequest, public_id: UUID) -> tuple[Av
 
 
 def see(shown: Iterable[AvatarRequest]) -> None:
-    """Whoever sees an ending needs no letter about it. No query while no letter is owed."""
-    owed = [wish.pk for wish in shown if wish.mail_due_at is not None]
-    if owed:
-        AvatarRequest.objects.filter(pk__in=owed, state__in=sorted(ENDED)).update(mail_due_at=None)
+    """Whoever sees the news needs no letter about it. No query while no letter is owed; one that
+    became due since the row was read tells of something newer, and stays.
+    """
+    for wish in shown:
+        if wish.mail_due_at is not None:
+            owed = AvatarRequest.objects.filter(pk=wish.pk, mail_due_at=wish.mail_due_at)
+            owed.update(mail_due_at=None)
 
 
 @signed_in
@@ -118,7 +121,7 @@ def job(request: PersonRequest, public_id: UUID) -> HttpResponse:
     avatar_request, balance = own_request_and_balance(request, public_id)
     see([avatar_request])
     shown = card(avatar_request, request.user)
-    shown["receipt"] = receipt_of(avatar_request, balance)
+    shown["receipt"] = receipt_of(avatar_request, balance, shown.get("sentence", ""))
     if not (request.htmx and "v" in request.GET):
         return render(request, "avatars/job.html", shown)
     if request.GET["v"] == shown["version"]:
@@ -147,6 +150,9 @@ def card(avatar_request: AvatarRequest, user: User) -> dict[str, Any]:
         "photo": photo_picture(avatar_request),
         "can_cancel": avatar_request.state in (State.HELD, State.QUEUED),
         "is_under_way": avatar_request.state in UNDER_WAY,
+        "review_until": words.review_until(avatar_request)
+        if avatar_request.state == State.HELD
+        else "",
         "version": f"{avatar_request.state}.{digest((wait.place, wait.line))}",
         "again": f"{reverse('create')}?from={avatar_request.public_id}",
         "cost": words.credits(avatar_request.cost),
@@ -173,7 +179,7 @@ class Waiting:
 def waiting(avatar_request: AvatarRequest, now: datetime) -> Waiting:
     match avatar_request.state:
         case State.HELD:
-            return Waiting(line=_("A person is reading this description, usually within 1 hour."))
+            return Waiting(line=str(words.IN_REVIEW))
         case State.QUEUED:
             return in_line(avatar_request)
         case State.STORING:
@@ -265,7 +271,9 @@ def first_picture(avatar_request: AvatarRequest) -> dict[str, Any] | None:
         "height": avatar.height,
         "colour": avatar.colour,
         "gift": avatar.gift,
-        "hidden": avatar.hidden,
+        "removed": words.removed(ReviewItem.objects.verdict(avatar=avatar))
+        if avatar.hidden
+        else "",
         "purged": avatar.file is None,
     }
 
@@ -283,7 +291,7 @@ def ending(avatar_request: AvatarRequest, user: User) -> dict[str, Any]:
     step = words.next_step(avatar_request.reason)
     again = f"?from={avatar_request.public_id}" if step.again else ""
     return {
-        "sentence": words.reason_sentence(avatar_request.reason),
+        "sentence": words.why_ended(avatar_request),
         "returned": words.credits_back(avatar_request.cost, balance),
         "next_step": {"label": step.label, "href": reverse(step.address) + again},
     }
@@ -296,15 +304,15 @@ def cheapest_pack() -> CreditPack | None:
 # ── Receipt ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def receipt_of(avatar_request: AvatarRequest, balance: int) -> dict[str, Any]:
-    """The ledger's own lines about one request; their sum is what it cost."""
+def receipt_of(avatar_request: AvatarRequest, balance: int, why: str = "") -> dict[str, Any]:
+    """The ledger's own lines about one request; their sum is what it cost. `why` it ended, if the
+    caller has said so already.
+    """
     hold, resolution = avatar_request.hold, avatar_request.resolution
     lines = [receipt_line(hold, f"−{hold.amount}")]
     is_back = resolution is not None and resolution.kind == Kind.RELEASE
     if resolution is not None:
-        note = (
-            words.reason_sentence(avatar_request.reason) if is_back else _("out of what was held")
-        )
+        note = why or words.why_ended(avatar_request) if is_back else _("out of what was held")
         amount = f"+{resolution.amount}" if is_back else "±0"
         lines.append(receipt_line(resolution, amount, note))
     return {

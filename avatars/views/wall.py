@@ -122,11 +122,14 @@ def page_of(avatars: AvatarQuerySet, user: User, before: UUID | None) -> tuple[l
 
 
 def shown_requests(user: User) -> list[AvatarRequest]:
-    """Everything open, and failures that were neither dismissed nor made good by a late picture;
-    open ones first, then the latest.
+    """Everything open, and failures and rejections that were neither dismissed nor made good by a
+    late picture; open ones first, then the latest.
     """
     wanted = AvatarRequest.objects.filter(
-        user=user, state__in=sorted({*OPEN, State.FAILED}), dismissed_at=None, avatars=None
+        user=user,
+        state__in=sorted({*OPEN, State.FAILED, State.REJECTED}),
+        dismissed_at=None,
+        avatars=None,
     )
     return list(wanted.order_by(F("resolution").desc(nulls_first=True), "-pk")[:REQUESTS_SHOWN])
 
@@ -139,14 +142,18 @@ def tray_of(requests: Iterable[AvatarRequest]) -> dict[str, Any]:
 
 def request_tile(wish: AvatarRequest) -> dict[str, Any]:
     """A wish in the making with its clock, or one that failed with its reason."""
-    is_open = wish.is_open()
+    is_open, is_held = wish.is_open(), wish.state == State.HELD
     return {
         "avatar": {"public_id": wish.public_id},
         "href": reverse("job", args=[wish.public_id]),
         "status": words.status(wish),
         "words": f"{Style(wish.style).label}: {wish.prompt}",
-        "deadline": wish.deadline_at if is_open else None,
-        "sentence": "" if is_open else words.reason_sentence(wish.reason),
+        "deadline": wish.deadline_at if is_open and not is_held else None,
+        "sentence": words.IN_REVIEW
+        if is_held
+        else ""
+        if is_open
+        else words.reason_sentence(wish.reason),
         "dismiss_url": "" if is_open else reverse("job_dismiss", args=[wish.public_id]),
     }
 

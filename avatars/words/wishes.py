@@ -24,6 +24,10 @@ CATEGORIES: dict[str, Words] = {
     "hate": _("hate"),
     "violence": _("cruelty"),
     "deception": _("a document or a deception"),
+    "people": _("a real person who may not have agreed"),
+    "copyright": _("something that belongs to others"),
+    "spam": _("advertising"),
+    "quality": _("something we cannot draw well"),
     "rules": _("something our rules exclude"),
 }
 

@@ -225,7 +225,8 @@ def test_the_second_half_of_a_double_click_at_the_limit_finds_the_first(ada):
     asked = factories.wish(factories.create_photo(ada))
     now = timezone.now()
     first = generation.submit(ada, asked)
+    checked = generation.check_wish(ada, asked, now)
     # As if it had looked before the first half committed.
     with pytest.raises(generation.TooManyOpen):
-        generation.hold_and_join(ada, asked, asked.prompt, "", asked.number, now, 60.0)
+        generation.hold_and_join(ada, asked, checked, asked.number, now, 60.0)
     assert generation.submit(ada, asked).pk == first.pk

@@ -1,12 +1,27 @@
-"""What the rules refuse, what they leave alone, and that tricks with letters change nothing.
+"""What the first rules refuse, hold and leave alone; that tricks with letters change nothing.
 It knows avatars.screening only."""
 
-import dataclasses
 import unicodedata
 
 import pytest
 
-from avatars.screening import Opinion, clean_words, screen
+from avatars.screening import (
+    Opinion,
+    Rule,
+    Rules,
+    clean_words,
+    faults,
+    marked,
+    shipped_rules,
+)
+
+RULES = Rules(shipped_rules())
+
+
+def screen(prompt: str, avoid: str = "") -> tuple[str, str | None]:
+    opinion = RULES.screen(prompt, avoid)
+    return opinion.outcome, opinion.category
+
 
 HARMLESS = [
     "pirate at dusk, warm light, 35mm headshot",
@@ -93,15 +108,15 @@ REFUSED = {
 
 @pytest.mark.parametrize("prompt", HARMLESS)
 def test_harmless_wishes_pass(prompt):
-    assert screen(prompt) == Opinion("pass", None)
+    assert screen(prompt) == ("pass", None)
 
 
 @pytest.mark.parametrize(
     ("category", "prompt"), [(kind, prompt) for kind in REFUSED for prompt in REFUSED[kind]]
 )
 def test_each_kind_of_wish_is_refused_by_its_name(category, prompt):
-    assert screen(prompt) == Opinion("refuse", category)
-    assert screen(f"oil painting, {prompt.upper()}!") == Opinion("refuse", category)
+    assert screen(prompt) == ("refuse", category)
+    assert screen(f"oil painting, {prompt.upper()}!") == ("refuse", category)
 
 
 TRICKS = [
@@ -148,35 +163,91 @@ TRICKS = [
 
 @pytest.mark.parametrize("prompt", TRICKS)
 def test_tricks_with_letters_change_nothing(prompt):
-    assert screen(prompt) == Opinion("refuse", "sexual")
+    assert screen(prompt) == ("refuse", "sexual")
 
 
 def test_what_is_to_be_avoided_may_name_what_nobody_wants_to_see():
-    assert screen("knight", "nsfw, nude, gore, swastika, passport") == Opinion("pass")
-    assert screen("knight in plate", "torn clothes, baggy clothing, red dress") == Opinion("pass")
-    assert screen("woman in a bikini", "child, childlike face") == Opinion("pass")
-    assert screen("a boy wizard", "blurry, extra fingers") == Opinion("pass")
+    assert screen("knight", "nsfw, nude, gore, swastika, passport") == ("pass", None)
+    assert screen("knight in plate", "torn clothes, baggy clothing, red dress") == ("pass", None)
+    assert screen("woman in a bikini", "child, childlike face") == ("pass", None)
+    assert screen("a boy wizard", "blurry, extra fingers") == ("pass", None)
 
 
 @pytest.mark.parametrize("avoid", ["clothes", "hat, Clothing, shoes", "all clothes", "ropa"])
 def test_avoiding_clothes_asks_for_nudity(avoid):
-    assert screen("portrait on a beach", avoid) == Opinion("refuse", "sexual")
-    assert screen("child on a beach", avoid) == Opinion("refuse", "minors")
+    assert screen("portrait on a beach", avoid) == ("refuse", "sexual")
+    assert screen("child on a beach", avoid) == ("refuse", "minors")
 
 
 def test_a_minor_beside_anything_sexual_is_refused_in_whichever_field():
-    assert screen("child of the forest", "nude") == Opinion("refuse", "minors")
-    assert screen("portrait", "naked, kid") == Opinion("refuse", "minors")
-    assert screen("portrait", "loli") == Opinion("refuse", "minors")
+    assert screen("child of the forest", "nude") == ("refuse", "minors")
+    assert screen("portrait", "naked, kid") == ("refuse", "minors")
+    assert screen("portrait", "loli") == ("refuse", "minors")
 
 
-def test_an_opinion_never_repeats_the_words():
-    opinion = screen("a very n u d e person")
-    assert dataclasses.asdict(opinion) == {"outcome": "refuse", "category": "sexual"}
+HELD = [
+    "as Taylor Swift on stage",
+    "T a y l o r  S w i f t, portrait",
+    "BEYONCÉ in gold",
+    "J.K. Rowling as a witch",
+    "Donald  Trump with a crown",
+    "my ex-girlfriend as a clown",
+    "a portrait without her knowing",
+]
+
+
+@pytest.mark.parametrize("prompt", HELD)
+def test_real_people_are_for_a_person_to_read(prompt):
+    assert screen(prompt) == ("hold", "people")
+
+
+@pytest.mark.parametrize(
+    "prompt", ["a tailor, swift as the wind", "prince of Persia", "my next hat"]
+)
+def test_names_that_only_look_like_it_pass(prompt):
+    assert screen(prompt) == ("pass", None)
+
+
+def test_what_is_refused_is_not_held():
+    assert screen("Taylor Swift, nude") == ("refuse", "sexual")
+
+
+def test_an_opinion_names_its_rules_and_what_they_found():
+    rules = Rules(
+        [
+            Rule("Hats", "rules", "hold", "hat*, Crème brûlée", 7),
+            Rule("Coats", "spam", "hold", "coat", 9),
+            Rule("Fine ones", "rules", "allow", "top hat"),
+        ]
+    )
+    assert rules.screen("a hatter's coat") == Opinion("hold", "rules", (7, 9), ("hatter", "coat"))
+    assert rules.screen("creme  brulee") == Opinion("hold", "rules", (7,), ("creme brulee",))
+    assert rules.screen("top hat") == Opinion("pass")
+    assert Rules([]).screen("a hat") == Opinion("pass")
+
+
+def test_held_sexual_words_beside_a_minor_are_still_refused():
+    rules = Rules(
+        [Rule("Kisses", "sexual", "hold", "kiss*", 1), Rule("Young", "minors", "minor", "kid", 2)]
+    )
+    assert rules.screen("a kiss") == Opinion("hold", "sexual", (1,), ("kiss",))
+    assert rules.screen("a kiss, 12 years old") == Opinion(
+        "refuse", "minors", (1, 2), ("kiss", "12 years old")
+    )
+
+
+def test_words_that_would_match_everything_or_nothing_are_told():
+    assert faults("hat, x, *, ok, ..., n\nñ") == ["x", "*", "...", "n", "ñ"]
+
+
+def test_what_was_found_is_marked_where_it_stands():
+    parts = marked("As Taylor  SWIFT, swiftly", ["taylor swift", "nowhere", ""])
+    assert parts == [("As ", False), ("Taylor  SWIFT", True), (", swiftly", False)]
+    assert marked("plain", []) == [("plain", False)]
 
 
 def test_long_texts_end_soon():
-    assert screen("n u d " * 80 + "!" * 500, "a-" * 2_000) == Opinion("pass")
+    assert screen("n u d " * 80 + "!" * 500, "a-" * 2_000) == ("pass", None)
 
 
 def test_words_are_cleaned_of_control_characters_and_double_white_space():

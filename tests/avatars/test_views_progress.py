@@ -114,7 +114,7 @@ def test_a_request_in_review_says_who_reads_it(client, ada):
     ]
     mine.state = State.HELD
     assert progress.waiting(mine, timezone.now()).line == (
-        "A person is reading this description, usually within 1 hour."
+        "A person reads this one first, usually within an hour."
     )
 
 

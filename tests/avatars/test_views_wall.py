@@ -208,7 +208,7 @@ def test_failures_follow_until_they_are_dismissed(adas, ada):
     assert len(adas.get("/gallery/").context["requests"]) == 1
 
 
-@pytest.mark.parametrize("state", [State.READY, State.CANCELLED, State.REJECTED])
+@pytest.mark.parametrize("state", [State.READY, State.CANCELLED])
 def test_other_endings_are_no_tiles(adas, ada, state):
     factories.create_request_in(state, ada)
     assert adas.get("/gallery/").context["requests"] == []

@@ -64,6 +64,9 @@ STAFF = {
     "admin--refunds": "/admin/accounts/refund/",
     "admin--transfers": "/admin/accounts/transfer/",
     "admin--photos": "/admin/avatars/facephoto/",
+    "admin--rules": "/admin/avatars/screeningrule/",
+    "admin--rules-try": "/admin/avatars/screeningrule/try/",
+    "desk--empty": "/admin/moderation/",
 }
 
 

@@ -91,6 +91,19 @@ for number, behaviour in enumerate(behaviours):
 STATES = "select state, count(*) from avatars_avatarrequest group by state order by state"
 
 
+def test_what_a_person_must_read_first_does_not_keep_the_terminal_waiting(site):
+    made = site.command(
+        "make_avatar",
+        str(PHOTOS / "portrait_official.jpg"),
+        *("--style", "comic", "--prompt", "as Taylor Swift on stage"),
+    )
+    assert made.returncode == 1
+    assert "A person reads this one first, usually within an hour." in made.stderr
+    assert "/admin/moderation/" in made.stderr
+    rows = site.rows("select state from avatars_avatarrequest where prompt like '%Swift%'")
+    assert rows == [("held",)]
+
+
 def test_killed_with_five_under_way_everything_ends_and_nobody_pays_twice(tmp_path):
     site = Site(tmp_path, switches="delay=1 draw=plain")
     site.start()

@@ -24,6 +24,13 @@ ENGINE_SECONDS = 5  # how often to see that somebody still draws
 FORMS = {".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
 
 
+# On a clone the person who reads it is whoever runs it.
+IN_REVIEW_HERE = (
+    "Decide it yourself at /admin/moderation/ (on a clone: `up`, then sign in as mo@example.org); "
+    "the credits come back by themselves if nobody does."
+)
+
+
 class Command(BaseCommand):
     help = "Make one avatar from a photo: the same road as the pages, without a browser."
 
@@ -116,6 +123,9 @@ class Command(BaseCommand):
                 self.stderr.write(str(State(said).label))
             if not avatar_request.is_open():
                 break
+            if avatar_request.state == State.HELD:
+                # Hours, perhaps; a terminal that waits so long tells nobody anything.
+                raise CommandError(f"{words.IN_REVIEW} {IN_REVIEW_HERE}")
             if time.monotonic() - asked_at > ENGINE_SECONDS:
                 asked_at = time.monotonic()
                 if not running.is_running():
@@ -128,4 +138,4 @@ class Command(BaseCommand):
             wallet = avatar_request.user.wallet
             wallet.refresh_from_db()
             returned = words.credits_back(avatar_request.cost, wallet.spendable)
-            raise CommandError(f"{words.reason_sentence(avatar_request.reason)} {returned}")
+            raise CommandError(f"{words.why_ended(avatar_request)} {returned}")

@@ -1,0 +1,283 @@
+"""Moderation: what staff decide about a held description, a finished picture or an appeal.
+
+Knows the nouns, `reviewing` and `generation`. State, credits and the record of a decision are one
+transaction; letters follow from columns it leaves. Locks are taken wallet, request or avatar, item:
+in that order. Every decision raises a NotDecided when somebody else, the owner or the clock was
+faster.
+"""
+
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.models import Decision, Kind, User
+from avatars import generation
+from avatars.models import (
+    Avatar,
+    AvatarRequest,
+    Category,
+    Reason,
+    ReviewItem,
+    ReviewOutcome,
+    State,
+)
+from avatars.models.avatar_requests import MAIL_DELAY
+from avatars.models.pace import pace, promise
+from avatars.reviewing import (
+    ForLeads,
+    Stale,
+    hand_to_lead,
+    is_lead,
+    label,
+    put_on_desk,
+    record,
+    subject_of,
+    take,
+)
+
+UNDO_PERIOD = timedelta(minutes=5)
+PICTURE_ENDINGS = (ReviewOutcome.KEPT, ReviewOutcome.REMOVED, ReviewOutcome.GIFTED)
+
+# ── Held descriptions ───────────────────────────────────────────────────────────────────────────
+
+
+def approve(item: ReviewItem, moderator: User, *, note: str = "") -> int:
+    """It joins the line and its promise starts, however long the line is: its credits are held
+    already. Returns the request's id, to be rung after the commit. Raises a NotDecided.
+    """
+    item = take(item, moderator)
+    now = timezone.now()
+    with transaction.atomic():
+        avatar_request = requested(item)
+        if not join_line(avatar_request, now):
+            raise Stale(item)
+        ended(item, ReviewOutcome.APPROVED, moderator, now)
+        record(
+            item,
+            moderator,
+            "description_approved",
+            note=note,
+            before={"state": State.HELD},
+            after={"state": State.QUEUED},
+        )
+    return avatar_request.pk
+
+
+def join_line(avatar_request: AvatarRequest, now: datetime) -> bool:
+    """False when the request has ended, or its review's time is up: then its credits return."""
+    if avatar_request.state != State.HELD or avatar_request.is_past_deadline(now):
+        return False
+    drawing = pace(avatar_request.style, avatar_request.quality).p50
+    turn = AvatarRequest.objects.next_turn(avatar_request.user_id)
+    wait = generation.wait_behind(turn, drawing, now) + drawing
+    place = generation.in_line(turn, promise(wait, now), now)
+    # Told if they have not come back by then; the picture's own letter takes its place.
+    return avatar_request.move(place.pop("state"), mail_due_at=now + MAIL_DELAY, **place)
+
+
+def reject(
+    item: ReviewItem,
+    moderator: User,
+    category: Category,
+    *,
+    note: str = "",
+    stop_sharing: bool = False,
+) -> bool:
+    """Removed, for good; the credits return in the same transaction. False when it is about
+    somebody under 18 and now waits for a lead. Raises a NotDecided.
+    """
+    item = take(item, moderator)
+    if must_go_to_a_lead(category, moderator):
+        return hand_to_lead(item, moderator, category, note)
+    now = timezone.now()
+    with transaction.atomic():
+        if not requested(item).finish(State.REJECTED, Reason.REVIEW_NO, now=now):
+            raise Stale(item)
+        item.sign(moderator, category)
+        stopped = stop_sharing and item.person.stop_sharing(now)
+        record(
+            item,
+            moderator,
+            "description_rejected",
+            category=category,
+            note=note,
+            before={"state": State.HELD},
+            after={"state": State.REJECTED, "sharing_stopped": stopped},
+        )
+    return True
+
+
+# ── Finished pictures ───────────────────────────────────────────────────────────────────────────
+
+
+def keep(item: ReviewItem, moderator: User, *, note: str = "") -> None:
+    """Nothing is wrong with it. Raises a NotDecided."""
+    item = take(item, moderator)
+    with transaction.atomic():
+        ended(item, ReviewOutcome.KEPT, moderator, timezone.now())
+        record(item, moderator, "picture_kept", note=note, before=standing_of(item))
+
+
+def remove(
+    item: ReviewItem,
+    moderator: User,
+    category: Category,
+    *,
+    note: str = "",
+    gift: bool = False,
+    stop_sharing: bool = False,
+) -> bool:
+    """Taken down: nobody but staff sees it, and its files go after the trash's period. With `gift`
+    its cost comes back as a gift. False when it is about somebody under 18 and now waits for a
+    lead, who keeps the files as evidence. Raises a NotDecided.
+    """
+    item = take(item, moderator)
+    if must_go_to_a_lead(category, moderator):
+        return hand_to_lead(item, moderator, category, note)
+    avatar = pictured(item)
+    now = timezone.now()
+    with transaction.atomic():
+        given = gift and give_back(avatar.request, moderator, category)
+        avatar.take_down(now, as_evidence=category == Category.MINORS)
+        outcome = ReviewOutcome.GIFTED if given else ReviewOutcome.REMOVED
+        # The letter waits until the decision can no longer be undone.
+        told = {"category": category, "mail_due_at": now + UNDO_PERIOD}
+        ended(item, outcome, moderator, now, **told)
+        stopped = stop_sharing and item.person.stop_sharing(now)
+        record(
+            item,
+            moderator,
+            "picture_removed",
+            category=category,
+            note=note,
+            before=standing_of(item),
+            after={"hidden": True, "gift": given, "sharing_stopped": stopped},
+        )
+    return True
+
+
+def give_back(avatar_request: AvatarRequest, moderator: User, category: Category | str) -> bool:
+    """What the request cost, as a gift, once however often it is said; nothing for what was never
+    charged and never shown.
+    """
+    if avatar_request.state not in (State.READY, State.REJECTED):
+        return False
+    note = _("Given back by our staff: %(reason)s") % {"reason": label(category)}
+    avatar_request.hold.wallet.grant(
+        Kind.GOODWILL,
+        avatar_request.cost,
+        f"goodwill:{avatar_request.reference}",
+        actor=moderator,
+        note=note,
+    )
+    return True
+
+
+def undo(item: ReviewItem, moderator: User) -> ReviewItem:
+    """Take back one's own decision about a picture within five minutes: it is back on the desk, and
+    in the gallery. A gift already given stays. Raises Stale when it is too late.
+    """
+    now = timezone.now()
+    found = ReviewItem.objects.for_decision().get(pk=item.pk)
+    last = Decision.objects.about(*subject_of(found)).filter(actor=moderator).last()
+    is_recent = found.decided_at is not None and found.decided_at > now - UNDO_PERIOD
+    if found.outcome not in PICTURE_ENDINGS or not is_recent or last is None:
+        raise Stale(found)
+    try:
+        with transaction.atomic():
+            if last.after.get("hidden"):
+                trashed_at = last.before["trashed_at"]
+                pictured(found).put_up_again(trashed_at and datetime.fromisoformat(trashed_at))
+            if not found.reopen(moderator, found.outcome, now):
+                raise Stale(found)
+            if last.after.get("sharing_stopped"):
+                found.person.lift()
+            record(found, moderator, "decision_undone", before=last.after)
+    except IntegrityError as error:  # meanwhile it was reported anew, and waits already
+        raise Stale(found) from error
+    return found
+
+
+# ── Appeals ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def answer(item: ReviewItem, moderator: User, *, granted: bool, note: str = "") -> None:
+    """Granted: a picture hangs again; what cannot come back (a rejected description, for Removed is
+    final, or a picture whose files are gone) is given as its cost, once; a suspended person may
+    make again. Raises a NotDecided.
+    """
+    item = take(item, moderator)
+    now = timezone.now()
+    with transaction.atomic():
+        after: dict[str, object] = {"granted": granted}
+        made = item.avatar.request if item.avatar else item.request
+        if granted and item.avatar and item.avatar.put_up_again(None):
+            after["hangs_again"] = True
+        elif granted and made:
+            after["gift"] = give_back(made, moderator, item.category)
+        elif granted:
+            item.person.lift(suspension=True)
+        outcome = ReviewOutcome.GRANTED if granted else ReviewOutcome.DENIED
+        ended(item, outcome, moderator, now, mail_due_at=now)
+        record(item, moderator, f"appeal_{outcome.value}", note=note, after=after)
+
+
+# ── The person ─────────────────────────────────────────────────────────────────────────────────
+
+
+def suspend(item: ReviewItem, moderator: User, reason: str) -> bool:
+    """Its person may look and leave, but not make. For leads. False: it was so already."""
+    if not is_lead(moderator):
+        raise ForLeads(item)
+    with transaction.atomic():
+        suspended = item.person.suspend(timezone.now())
+        if suspended:
+            record(item, moderator, "person_suspended", note=reason)
+    return suspended
+
+
+# ── Parts ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def must_go_to_a_lead(category: Category | str, moderator: User) -> bool:
+    return category == Category.MINORS and not is_lead(moderator)
+
+
+def ended(
+    item: ReviewItem, outcome: ReviewOutcome, moderator: User, now: datetime, **fields: object
+) -> None:
+    if not item.decide(outcome, moderator, now, **fields):
+        raise Stale(item)
+
+
+def requested(item: ReviewItem) -> AvatarRequest:
+    if item.request is None:
+        raise ValueError(f"{item} is not about a description")
+    return item.request
+
+
+def pictured(item: ReviewItem) -> Avatar:
+    if item.avatar is None:
+        raise ValueError(f"{item} is not about a picture")
+    return item.avatar
+
+
+def standing_of(item: ReviewItem) -> dict[str, object]:
+    avatar = pictured(item)
+    trashed_at = avatar.trashed_at and avatar.trashed_at.isoformat()
+    return {"hidden": avatar.hidden, "trashed_at": trashed_at}
+
+
+__all__ = [
+    "UNDO_PERIOD",
+    "answer",
+    "approve",
+    "keep",
+    "put_on_desk",
+    "reject",
+    "remove",
+    "suspend",
+    "undo",
+]
