@@ -19,6 +19,7 @@ from avatars.models import (
     Attempt,
     Avatar,
     AvatarRequest,
+    BlockedPicture,
     FacePhoto,
     FileState,
     Keep,
@@ -34,6 +35,10 @@ logger = logging.getLogger("likeness.files")
 DELETIONS_AT_ONCE = 500
 
 
+class PhotoBlocked(Exception):
+    """The photo is the same as a picture that was removed, or nearly; nothing was stored."""
+
+
 class NoClearFace(Exception):
     """The photo shows no face, or more than one; nothing was stored."""
 
@@ -47,13 +52,16 @@ def accept(
 ) -> FacePhoto:
     """Clean, check and keep an uploaded photo. Its bytes are re-encoded; name and metadata go.
 
-    Raises imaging.PhotoRefused (unreadable, too large), NoClearFace, or storage.StorageAway; then
-    nothing was stored.
+    Raises imaging.PhotoRefused (unreadable, too large), PhotoBlocked, NoClearFace, or
+    storage.StorageAway; then nothing was stored.
     """
     journal.refuse_while_resting(timezone.now())
     if consent.user_id != user.pk or not consent.stands():
         raise ValueError("a photo is kept only under its owner's standing consent")
     clean = imaging.clean_photo(upload)
+    exact = (clean.sha256, clean.upload_sha256)
+    if BlockedPicture.objects.match(exact=exact, near=clean.near_hash):
+        raise PhotoBlocked
     uploaded_size = (clean.original_width, clean.original_height)
     verdict = face_check.check(clean.jpeg, original=uploaded_size)
     if verdict.blocks:
@@ -122,6 +130,7 @@ def purge(avatar: Avatar) -> bool:
         purged = unchanged.update(file=None, thumb=None, trashed_at=avatar.trashed_at or now)
         if purged:
             StoredFile.objects.filter(pk__in=files).doom(now)
+            avatar.shares.all().stop(now)
     return bool(purged)
 
 

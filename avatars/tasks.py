@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from avatars import auditing, generation, notices, reconciling, safekeeping
+from avatars import auditing, generation, notices, reconciling, replies, safekeeping, takedowns
 from avatars.models import AvatarRequest, State
 
 logger = logging.getLogger("likeness.engine")
@@ -81,6 +81,12 @@ def take_over() -> None:
 @shared_task
 def erase_due() -> None:
     safekeeping.erase_due()
+
+
+@shared_task
+def look_after_takedowns() -> None:
+    takedowns.call_staff(timezone.now())
+    replies.send_due()
 
 
 @shared_task

@@ -5,14 +5,14 @@ Knows the models of both apps.
 
 import itertools
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.utils import timezone
 
 from accounts.models import Consent, CreditPack, Kind, Purchase, User
 from accounts.models.purchases import Payment
-from avatars import generation, imaging, storage
+from avatars import generation, imaging, sharing, storage, takedowns
 from avatars.face_check import Verdict
 from avatars.models import (
     Attempt,
@@ -20,12 +20,16 @@ from avatars.models import (
     AvatarRequest,
     FacePhoto,
     Keep,
+    Period,
     Quality,
+    Share,
     State,
     StoredFile,
     Style,
+    Takedown,
 )
 from avatars.models.attempts import Outcome, token_hash
+from avatars.models.takedowns import new_number
 
 numbers = itertools.count(1)
 
@@ -221,6 +225,30 @@ def create_avatar(user: User, avatar_request: AvatarRequest | None = None, **fie
             **fields,
         }
     )
+
+
+def create_share(avatar: Avatar, **fields) -> Share:
+    """A link to it, through the real verb; `fields` are then written over."""
+    made = sharing.share(avatar, period=Period.WEEK, with_words=False, now=timezone.now())
+    Share.objects.filter(pk=made.pk).update(**fields)
+    made.refresh_from_db()
+    return made
+
+
+def create_takedown(*avatars: Avatar, now: datetime | None = None, **fields) -> Takedown:
+    """A notice about these pictures, through the real verb."""
+    notice = takedowns.Notice(
+        **{
+            "number": new_number(),
+            "kind": Takedown.Kind.ME,
+            "links": "http://127.0.0.1:8000/s/one/",
+            "what": "This is my face. I never agreed.",
+            "name": "Cleo Doe",
+            "contact": "cleo@example.org",
+            **fields,
+        }
+    )
+    return takedowns.receive(notice, avatars, now or timezone.now())
 
 
 def portrait() -> bytes:

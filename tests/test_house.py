@@ -29,6 +29,8 @@ VERBS = {
         "journal",
         "reconciling",
         "auditing",
+        "sharing",
+        "takedowns",
     },
 }
 GROUND = {

@@ -9,22 +9,30 @@ from avatars.models.avatars import Avatar
 from avatars.models.files import FileState, StoredFile
 from avatars.models.pace import Pace, pace
 from avatars.models.photos import FacePhoto, Keep
+from avatars.models.shares import Period, Share
+from avatars.models.takedowns import BlockedPicture, Removal, RemovalReason, Takedown
 
 __all__ = [
     "MOVES",
     "Attempt",
     "Avatar",
     "AvatarRequest",
+    "BlockedPicture",
     "Breaker",
     "FacePhoto",
     "FileState",
     "Heartbeat",
     "Keep",
     "Pace",
+    "Period",
     "Quality",
     "Reason",
+    "Removal",
+    "RemovalReason",
+    "Share",
     "State",
     "StoredFile",
     "Style",
+    "Takedown",
     "pace",
 ]

@@ -30,7 +30,7 @@ from avatars.imaging import PHOTO_THUMB_BOX, UPLOAD_BYTES, PhotoRefused
 from avatars.models import Attempt, AvatarRequest, FacePhoto, Keep, State, StoredFile
 from avatars.models.avatar_requests import UNDER_WAY
 from avatars.models.photos import KEEP_FOR
-from avatars.safekeeping import NoClearFace
+from avatars.safekeeping import NoClearFace, PhotoBlocked
 from avatars.storage import StorageAway
 from avatars.views.guards import PersonRequest, signed_in
 
@@ -111,6 +111,8 @@ def new(request: PersonRequest) -> HttpResponse:
         )
     except PhotoRefused as refused:
         form.add_error("photo", words.photo_refusal(refused))
+    except PhotoBlocked:
+        form.add_error("photo", words.PHOTO_BLOCKED)
     except NoClearFace as refused:
         form.add_error("photo", words.judgement(refused.verdict).sentence)
     except StorageAway:

@@ -17,6 +17,7 @@ from avatars.words.endings import (
 from avatars.words.photos import (
     BLOCKS,
     MEGABYTE,
+    PHOTO_BLOCKED,
     PHOTO_GONE,
     PHOTO_MISSING,
     PHOTO_REFUSALS,
@@ -25,6 +26,9 @@ from avatars.words.photos import (
     Judgement,
     judgement,
     photo_refusal,
+)
+from avatars.words.sharing import (
+    SHARE_REFUSALS,
 )
 from avatars.words.states import (
     STATUS,
@@ -59,9 +63,11 @@ __all__ = [
     "FORM_TOO_OLD",
     "MEGABYTE",
     "NO_CREDITS_USED",
+    "PHOTO_BLOCKED",
     "PHOTO_GONE",
     "PHOTO_MISSING",
     "PHOTO_REFUSALS",
+    "SHARE_REFUSALS",
     "STATUS",
     "STORAGE_AWAY",
     "WARNINGS",
