@@ -76,11 +76,12 @@ def takedowns_page(request: PersonRequest) -> HttpResponse:
 def takedown_page(request: PersonRequest, pk: int) -> HttpResponse:
     """One notice beside the pictures it is about. `act` says which of the two forms was sent."""
     takedown = get_object_or_404(Takedown, pk=pk)
+    avatars = list(takedown.pictures.select_related("thumb", "user", "request").order_by("pk"))
     act = request.POST.get("act", "")
     remove_form = RemoveForm(request.POST if act == "remove" else None, prefix="remove")
     refuse_form = RefuseForm(request.POST if act == "refuse" else None, prefix="refuse")
     try:
-        if remove_form.is_valid():
+        if avatars and remove_form.is_valid():
             return remove(request, takedown, remove_form)
         if refuse_form.is_valid():
             return refuse(request, takedown, refuse_form)
@@ -88,14 +89,13 @@ def takedown_page(request: PersonRequest, pk: int) -> HttpResponse:
         messages.warning(request, _("Somebody decided this a moment ago. Nothing was done again."))
         return redirect("takedown", takedown.pk)
     now = timezone.now()
-    pictures = takedown.pictures.select_related("thumb", "user", "request", "removal")
     context = {
         **admin.site.each_context(request),
         "title": _("Takedown %(number)d") % {"number": takedown.pk},
         "takedown": takedown,
         "is_open": takedown.state == Takedown.State.OPEN,
         "urgency": urgency(takedown, now),
-        "pictures": [picture(avatar) for avatar in pictures.order_by("pk")],
+        "pictures": [picture(avatar) for avatar in avatars],
         "remove_form": remove_form,
         "refuse_form": refuse_form,
         "decisions": Decision.objects.about("takedown", takedown.number).select_related("actor"),
