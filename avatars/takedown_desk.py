@@ -4,7 +4,7 @@ Knows `takedowns`, storage and the admin's frame. Open to staff with avatars.dec
 """
 
 import functools
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin, messages
@@ -47,9 +47,14 @@ def for_deciders(view: View) -> View:
 def urgency(takedown: Takedown, now: datetime) -> dict[str, str]:
     """How much time is left, in a word and a tone: never by colour alone."""
     left = takedown.deadline_at - now
-    if left.total_seconds() <= 0:
+    if left <= timedelta(0):
         return {"word": _("Overdue"), "tone": "bad", "left": _("its time is over")}
-    said = _("%(time)s left") % {"time": words.duration(left.total_seconds())}
+    hours, minutes = int(left / timedelta(hours=1)), int(left / timedelta(minutes=1))
+    said = (
+        ngettext("%(n)d hour left", "%(n)d hours left", hours) % {"n": hours}
+        if hours
+        else ngettext("%(n)d minute left", "%(n)d minutes left", minutes) % {"n": minutes}
+    )
     if left <= URGENT:
         return {"word": _("Urgent"), "tone": "bad", "left": said}
     if left <= SOON:

@@ -74,7 +74,7 @@ class ReportForm(forms.Form):
     statement = forms.BooleanField(
         label=_(
             "I believe in good faith that what I write is true and that I may ask for this: for "
-            "myself, for somebody I act for, or for somebody under 18."
+            "myself, for somebody I act for, or for somebody under 18"
         ),
         error_messages={"required": _("We can act only on a notice made in good faith.")},
     )

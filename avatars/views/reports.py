@@ -86,6 +86,6 @@ def events(takedown: Takedown) -> list[dict[str, Any]]:
         case Takedown.State.REFUSED:
             ending = {"icon": "info", "text": _("We decided not to remove it.")}
         case _open:
-            due = {"icon": "calendar-clock", "text": _("A person has decided by now.")}
+            due = {"icon": "calendar-clock", "text": _("Decided at the latest.")}
             return [received, due | {"at": takedown.deadline_at, "coming": True}]
     return [received, ending | {"at": takedown.decided_at}]

@@ -21,6 +21,7 @@ PUBLIC = {
     "pricing": "/pricing/",
     "help": "/help/",
     "safety": "/safety/",
+    "report": "/safety/report/",
     "privacy": "/privacy/",
     "face-data": "/privacy/face-data/",
     "terms": "/terms/",
@@ -52,6 +53,7 @@ STAFF = {
     "admin--requests": "/admin/avatars/avatarrequest/",
     "admin--transfers": "/admin/accounts/transfer/",
     "admin--photos": "/admin/avatars/facephoto/",
+    "takedowns": "/admin/takedowns/",
 }
 
 

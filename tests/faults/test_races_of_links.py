@@ -42,8 +42,10 @@ def visible(avatar: Avatar) -> bool:
 
 
 def test_removing_and_sharing_at_once_leave_no_link(ada, mo):
-    for _ in range(ROUNDS):
-        avatar = hang(ada)
+    for number in range(ROUNDS):
+        # A file of its own: what was removed before must not be why it gets no link.
+        file = factories.create_file(ada, "avatars", "webp", f"master {number}".encode())
+        avatar = hang(ada, file=file)
 
         def act(index: int, avatar: Avatar = avatar) -> object:
             return removed(avatar, mo) if index else shared(avatar)
