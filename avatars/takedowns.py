@@ -12,6 +12,7 @@ from datetime import datetime
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
+from django.utils import timezone
 from django.utils.translation import gettext
 
 from accounts.models import Kind, User, decide
@@ -170,7 +171,6 @@ def remove_picture(
     category: RemovalReason,
     reason: str,
     give_back: bool,
-    now: datetime,
 ) -> bool:
     """Take one picture down: hidden, every size of it ordered to go, its link dead, its likes
     blocked, its owner owed a letter, the act on record; and its cost given back if `give_back`.
@@ -183,7 +183,7 @@ def remove_picture(
         category=category,
         reason=reason,
         give_back=give_back,
-        now=now,
+        now=timezone.now(),
     )
 
 

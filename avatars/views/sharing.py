@@ -162,7 +162,8 @@ def shared_picture(request: HttpRequest, token: str) -> HttpResponse:
     except storage.StorageAway:
         return HttpResponse(status=503, headers={"Retry-After": "30"})
     except storage.Missing:
-        staff.error("avatar %s is shared and its file is missing", found.avatar_id)
+        if visible_share(token):  # else it was removed while we read
+            staff.error("avatar %s is shared and its file is missing", found.avatar_id)
         return HttpResponse(status=410)
     sent = {"Content-Disposition": "inline", "X-Content-Type-Options": "nosniff"}
     return HttpResponse(content, content_type="image/webp", headers=sent)

@@ -50,7 +50,7 @@ def avatar(ada) -> Avatar:
 
 
 def remove(avatar: Avatar, mo, category=RemovalReason.SEXUAL, **fields) -> bool:
-    named = {"reason": "seen", "give_back": False, "now": timezone.now(), **fields}
+    named = {"reason": "seen", "give_back": False, **fields}
     return takedowns.remove_picture(avatar, actor=mo, category=category, **named)
 
 

@@ -34,7 +34,7 @@ def shared(avatar: Avatar) -> str:
 def removed(avatar: Avatar, mo, **fields) -> bool:
     own = Avatar.objects.get(pk=avatar.pk)
     named = {"category": RemovalReason.SEXUAL, "reason": "", "give_back": True, **fields}
-    return takedowns.remove_picture(own, actor=mo, now=timezone.now(), **named)
+    return takedowns.remove_picture(own, actor=mo, **named)
 
 
 def visible(avatar: Avatar) -> bool:
