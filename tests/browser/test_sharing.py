@@ -4,6 +4,7 @@ Knows what a person sees, the command line, and axe.
 """
 
 import re
+import uuid
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -18,7 +19,7 @@ WAIT = 20_000  # milliseconds
 def pictures(demo_site) -> list[str]:
     """The newest of Ada's avatars, one for each test that takes one down."""
     rows = demo_site.rows("select public_id from avatars_avatar order by id desc limit 3")
-    return [row[0] for row in rows]
+    return [str(uuid.UUID(row[0])) for row in rows]
 
 
 def complaints(page: Page) -> list[object]:
