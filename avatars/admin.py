@@ -6,7 +6,8 @@ face; an avatar is blurred.
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -22,8 +23,10 @@ from avatars.models import (
     Heartbeat,
     State,
     StoredFile,
+    Takedown,
 )
 from avatars.reconciling import undelivered
+from avatars.takedown_desk import RIGHT
 
 PER_PAGE = 50
 # Hashes of secrets, and addresses under which the provider shows a result: for nobody's eyes.
@@ -179,6 +182,22 @@ class BreakerAdmin(ReadOnlyAdmin):
 @admin.register(Heartbeat)
 class HeartbeatAdmin(ReadOnlyAdmin):
     list_display = ("name", "seen_at")
+
+
+@admin.register(Takedown)
+class TakedownAdmin(ReadOnlyAdmin):
+    """The way from the admin's index to the desk, for those who may decide there."""
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return request.user.has_perm(RIGHT)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return super().has_module_permission(request) or request.user.has_perm(RIGHT)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, str] | None = None
+    ) -> HttpResponse:
+        return redirect("takedowns")
 
 
 # Registers itself; named here, because Django looks into this file alone.

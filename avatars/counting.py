@@ -13,7 +13,7 @@ from django.db.models.functions import TruncHour
 from accounts.models import BookCheck, Kind, Purchase, Transfer, User
 from accounts.models.wallets import GIFTS
 from avatars import measuring, reconciling
-from avatars.models import AvatarRequest, Breaker, State
+from avatars.models import AvatarRequest, Breaker, State, Takedown
 from avatars.models.attempts import Service
 
 HOUR = timedelta(hours=1)
@@ -37,6 +37,7 @@ class Figures:
     at: datetime
     waiting: Line = field(default_factory=Line)
     review: Line = field(default_factory=Line)
+    takedowns: Line = field(default_factory=Line)
     under_way: int = 0
     ended_hour: int = 0
     failed_hour: int = 0
@@ -124,6 +125,9 @@ def count_elsewhere(found: Figures, now: datetime, midnight: datetime) -> None:
         "sign_ups": one(new_people, Count("pk")),
         "disputed": one(taken_back.filter(reference__startswith="dispute:"), Count("pk")),
         "won": one(taken_back.filter(reference__startswith="dispute-won:"), Count("pk")),
+        "notices": one(Takedown.objects.waiting().order_by(), Count("pk")),
+        "noticed_at": one(Takedown.objects.waiting().order_by(), Min("created_at")),
+        "notice_due": one(Takedown.objects.waiting().order_by(), Min("deadline_at")),
         "parts": one(BookCheck.objects.all(), Count("pk")),
         "checked_at": one(BookCheck.objects.all(), Min("ran_at")),
         "findings": one(BookCheck.objects.all(), Sum("findings")),
@@ -139,6 +143,7 @@ def count_elsewhere(found: Figures, now: datetime, midnight: datetime) -> None:
     found.undelivered, found.odd_purchases = told["undelivered"] or 0, told["odd"] or 0
     found.sign_ups = told["sign_ups"] or 0
     found.disputes = max(0, (told["disputed"] or 0) - (told["won"] or 0))
+    found.takedowns = Line(told["notices"] or 0, told["noticed_at"], told["notice_due"])
     found.checked_at = told["checked_at"] if told["parts"] == PARTS_OF_BOOKS else None
     found.findings = told["findings"] or 0
     found.paused_until = row.pauses_until if row.is_pausing(now) else None

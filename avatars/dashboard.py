@@ -20,8 +20,9 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from avatars import counting, watching
-from avatars.counting import Figures
+from avatars.counting import Figures, Line
 from avatars.models import Reason, State
+from avatars.models.takedowns import SOON, URGENT
 from avatars.views import board
 
 CACHED_SECONDS = 30
@@ -85,6 +86,7 @@ def tiles(figures: Figures) -> list[Tile]:
         in_line(figures),
         failures(figures),
         in_review(figures),
+        takedowns(figures),
         undelivered(figures),
         odd_purchases(figures),
         books(figures),
@@ -125,15 +127,23 @@ def failures(figures: Figures) -> Tile:
 
 
 def in_review(figures: Figures) -> Tile:
-    held = figures.review
-    left = held.deadline - figures.at if held.deadline else None
-    how, more = "ok", since(held.oldest, figures.at)
-    if held.deadline and left is not None:
-        warn, bad = REVIEW_LEFT
-        how = "bad" if left <= bad else "warn" if left <= warn else "ok"
-        until = {"time": timesince(figures.at, held.deadline, depth=1)}
-        more = f"{more} · " + (_("nearest deadline in %(time)s") % until)
-    return Tile(str(held.count), _("In review"), more, how, requests_in(State.HELD))
+    more, how = until_due(figures.review, figures.at, REVIEW_LEFT)
+    return Tile(str(figures.review.count), _("In review"), more, how, reverse("desk"))
+
+
+def takedowns(figures: Figures) -> Tile:
+    more, how = until_due(figures.takedowns, figures.at, (SOON, URGENT))
+    return Tile(str(figures.takedowns.count), _("Takedowns"), more, how, reverse("takedowns"))
+
+
+def until_due(line: Line, now: datetime, limits: tuple[timedelta, timedelta]) -> tuple[str, str]:
+    """How long the oldest waits, when the nearest is due, and how bad that is."""
+    if line.deadline is None:
+        return since(line.oldest, now), "ok"
+    left, (warn, bad) = line.deadline - now, limits
+    until = {"time": timesince(now, line.deadline, depth=1)}
+    more = f"{since(line.oldest, now)} · " + (_("nearest deadline in %(time)s") % until)
+    return more, "bad" if left <= bad else "warn" if left <= warn else "ok"
 
 
 def undelivered(figures: Figures) -> Tile:

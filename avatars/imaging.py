@@ -47,6 +47,7 @@ MASTER_QUALITY = 88
 THUMB_QUALITY = 70
 DOWNLOAD_QUALITY = 92
 SQUARE_BOX = (512, 512)
+NEAR_TRIMS = (0, 2, 4)  # per cent off each side, of which near_hashes are taken
 
 # What stands in for a picture until it is there, as .lq-0 … .lq-23 of static/css/tokens.css: four
 # greys, then ten hues of 36°, each deep and light.
@@ -116,7 +117,8 @@ class PictureBlocked(Exception):
 @dataclass(frozen=True)
 class CleanPhoto:
     """An upload made harmless: upright sRGB and nothing else. Sizes in pixels, `original_*` as
-    the upload is seen upright; `thumb` is a JPEG; `sha256` the hex digest of `jpeg`."""
+    the upload is seen upright; `thumb` is a JPEG; `sha256` the hex digest of `jpeg`,
+    `upload_sha256` that of what came; `near_hash` as of Renditions."""
 
     jpeg: bytes
     thumb: bytes
@@ -125,6 +127,8 @@ class CleanPhoto:
     original_width: int
     original_height: int
     sha256: str
+    upload_sha256: str
+    near_hash: str
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,8 @@ def clean_photo(data: BinaryIO | bytes) -> CleanPhoto:
         original_width=original[0],
         original_height=original[1],
         sha256=hashlib.sha256(jpeg).hexdigest(),
+        upload_sha256=hashlib.sha256(upload).hexdigest(),
+        near_hash=_difference_hash(photo),
     )
 
 
@@ -204,6 +210,17 @@ def download_as(master: bytes, form: str) -> bytes:
             return _encoded(_squared(_result(master)), "JPEG", quality=DOWNLOAD_QUALITY, xmp=xmp)
         case _:
             raise ValueError(f"no such download form: {form}")
+
+
+def near_hashes(master: bytes) -> list[str]:
+    """The near hashes of a stored master, whole and trimmed a little on every side: what somebody
+    who brings it back has cut off is between them. Raises PictureBroken."""
+    picture = _result(master)
+    cuts = [tuple(side * trim // 100 for side in picture.size) for trim in NEAR_TRIMS]
+    return [
+        _difference_hash(picture.crop((x, y, picture.width - x, picture.height - y)))
+        for x, y in cuts
+    ]
 
 
 def read_mark(data: bytes) -> str | None:

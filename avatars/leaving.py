@@ -26,6 +26,7 @@ from avatars.models import (
     Export,
     FacePhoto,
     Reason,
+    Share,
     StoredFile,
 )
 from avatars.models.attempts import SLOT_LIMIT
@@ -51,6 +52,7 @@ def let_go(user: User, closing: Closing, now: datetime, **_signal: Any) -> None:
     going = StoredFile.objects.filter(user=user).exclude(key__startswith="avatars/")
     closing.note({"photos": stopped.photos}, going.values_list("key", flat=True))
     Export.objects.filter(user=user).end(now)
+    Share.objects.filter(user=user).stop(now)
 
 
 # ── When the days are over ──────────────────────────────────────────────────────────────────────

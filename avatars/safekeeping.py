@@ -24,6 +24,7 @@ from avatars.models import (
     Attempt,
     Avatar,
     AvatarRequest,
+    BlockedPicture,
     Export,
     FacePhoto,
     FileState,
@@ -47,6 +48,10 @@ RECORD_DELAY = timedelta(seconds=60)
 NOTHING_COMES = (Outcome.REFUSED, Outcome.UNREAD, Outcome.FAILED, Outcome.RETURNED)
 
 
+class PhotoBlocked(Exception):
+    """The photo is the same as a picture that was removed, or nearly; nothing was stored."""
+
+
 class NoClearFace(Exception):
     """The photo shows no face, or more than one; nothing was stored."""
 
@@ -64,13 +69,16 @@ def accept(
 ) -> FacePhoto:
     """Clean, check and keep an uploaded photo. Its bytes are re-encoded; name and metadata go.
 
-    Raises imaging.PhotoRefused (unreadable, too large), NoClearFace, ConsentGone, or
+    Raises imaging.PhotoRefused (unreadable, too large), PhotoBlocked, NoClearFace, ConsentGone, or
     storage.StorageAway; then nothing was stored.
     """
     journal.refuse_while_resting(timezone.now())
     if consent.user_id != user.pk or not consent.stands():
         raise ValueError("a photo is kept only under its owner's standing consent")
     clean = imaging.clean_photo(upload)
+    exact = (clean.sha256, clean.upload_sha256)
+    if BlockedPicture.objects.match(exact=exact, near=clean.near_hash):
+        raise PhotoBlocked
     uploaded_size = (clean.original_width, clean.original_height)
     verdict = face_check.check(clean.jpeg, original=uploaded_size)
     if verdict.blocks:
@@ -268,6 +276,7 @@ def purge(avatar: Avatar) -> bool:
         if purged:
             StoredFile.objects.filter(pk__in=files).doom(now)
             Export.objects.filter(user=avatar.user_id).void(now)
+            avatar.shares.all().stop(now)
     return bool(purged)
 
 

@@ -20,7 +20,9 @@ from avatars import (
     leaving,
     notices,
     reconciling,
+    replies,
     safekeeping,
+    takedowns,
     watching,
 )
 from avatars.models import AvatarRequest, State
@@ -103,6 +105,12 @@ def leave() -> None:
 @shared_task
 def make_exports() -> None:
     exporting.prepare_due()
+
+
+@shared_task
+def look_after_takedowns() -> None:
+    takedowns.call_staff(timezone.now())
+    replies.send_due()
 
 
 @shared_task

@@ -6,7 +6,7 @@ Knows the views, the desk and webhooks. Ids are UUIDs or tokens, never row numbe
 
 from django.urls import path
 
-from avatars import dashboard, desk, provider_page, webhooks
+from avatars import dashboard, desk, provider_page, takedown_desk, webhooks
 from avatars.views import (
     belongings,
     create,
@@ -17,6 +17,8 @@ from avatars.views import (
     photos,
     privacy,
     progress,
+    reports,
+    sharing,
     whereabouts,
 )
 
@@ -24,6 +26,10 @@ urlpatterns = [
     path("", pages.landing, name="landing"),
     path("styles/", pages.styles, name="styles"),
     path("status/", pages.status, name="status"),
+    path("s/<str:token>/", sharing.shared, name="shared"),
+    path("s/<str:token>/picture.webp", sharing.shared_picture, name="shared_picture"),
+    path("safety/report/", reports.report, name="report"),
+    path("safety/report/<str:number>/", reports.report_status, name="report_status"),
     # Make
     path("create/", create.create, name="create"),
     path("jobs/tray/", progress.tray, name="jobs_tray"),
@@ -40,6 +46,8 @@ urlpatterns = [
     path("gallery/<uuid:public_id>/restore/", gallery.restore, name="avatar_restore"),
     path("gallery/<uuid:public_id>/purge/", gallery.purge, name="avatar_purge"),
     path("gallery/<uuid:public_id>/download/<str:form>/", gallery.download, name="avatar_download"),
+    path("gallery/<uuid:public_id>/share/", sharing.share, name="avatar_share"),
+    path("gallery/<uuid:public_id>/share/stop/", sharing.stop, name="avatar_share_stop"),
     path("faces/", photos.faces, name="faces"),
     path("faces/new/", photos.new, name="face_new"),
     path("faces/consent/", photos.consent, name="face_consent"),
@@ -67,6 +75,8 @@ urlpatterns = [
     path("admin/moderation/<uuid:public_id>/", desk.item_page, name="desk_item"),
     path("admin/moderation/<uuid:public_id>/undo/", desk.undo, name="desk_undo"),
     path("admin/moderation/<uuid:public_id>/suspend/", desk.suspend, name="desk_suspend"),
+    path("admin/takedowns/", takedown_desk.takedowns_page, name="takedowns"),
+    path("admin/takedowns/<int:pk>/", takedown_desk.takedown_page, name="takedown"),
     # Machine
     path("p/face/<str:token>/", webhooks.face_link, name="face_link"),
     path("webhooks/provider/<str:token>/", webhooks.doorbell, name="doorbell"),

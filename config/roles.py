@@ -16,6 +16,7 @@ READS = (
 SUPPORTS = "accounts.add_transfer accounts.refund_purchase accounts.end_devices"
 MODERATES = (
     "avatars.view_avatar avatars.view_facephoto avatars.open_facephoto avatars.moderate "
+    "avatars.decide_takedown "
     "avatars.view_screeningrule"
 )
 LEADS = (

@@ -329,6 +329,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5,
         "options": {"expires": 5},
     },
+    "look_after_takedowns": {
+        "task": "avatars.tasks.look_after_takedowns",
+        "schedule": 30,
+        "options": {"expires": 30},
+    },
     "top_up": {
         "task": "accounts.tasks.top_up",
         "schedule": crontab(hour="*/6", minute=0),

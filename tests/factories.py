@@ -5,7 +5,7 @@ Knows the models of both apps.
 
 import itertools
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.contrib.auth.models import Permission
@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.models import Consent, CreditPack, Kind, Purchase, User
 from accounts.models.payments import Payment
-from avatars import generation, imaging, moderation, storage
+from avatars import generation, imaging, moderation, sharing, storage, takedowns
 from avatars.face_check import Verdict
 from avatars.models import (
     Attempt,
@@ -21,14 +21,18 @@ from avatars.models import (
     AvatarRequest,
     FacePhoto,
     Keep,
+    Period,
     Quality,
     ReviewItem,
     ReviewKind,
+    Share,
     State,
     StoredFile,
     Style,
+    Takedown,
 )
 from avatars.models.attempts import Outcome, token_hash
+from avatars.models.takedowns import new_number
 
 numbers = itertools.count(1)
 
@@ -239,6 +243,30 @@ def create_moderator(email: str = "sam@example.org", *, lead: bool = False) -> U
         Permission.objects.filter(codename__in=rights, content_type__model="reviewitem")
     )
     return user
+
+
+def create_share(avatar: Avatar, **fields) -> Share:
+    """A link to it, through the real verb; `fields` are then written over."""
+    made = sharing.share(avatar, period=Period.WEEK, with_words=False, now=timezone.now())
+    Share.objects.filter(pk=made.pk).update(**fields)
+    made.refresh_from_db()
+    return made
+
+
+def create_takedown(*avatars: Avatar, now: datetime | None = None, **fields) -> Takedown:
+    """A notice about these pictures, through the real verb."""
+    notice = takedowns.Notice(
+        **{
+            "number": new_number(),
+            "kind": Takedown.Kind.ME,
+            "links": "http://127.0.0.1:8000/s/one/",
+            "what": "This is my face. I never agreed.",
+            "name": "Cleo Doe",
+            "contact": "cleo@example.org",
+            **fields,
+        }
+    )
+    return takedowns.receive(notice, avatars, now or timezone.now())
 
 
 def portrait() -> bytes:

@@ -37,6 +37,8 @@ VERBS = {
         "measuring",
         "counting",
         "intervening",
+        "sharing",
+        "takedowns",
     },
 }
 GROUND = {
@@ -58,6 +60,7 @@ VERB_KNOWS = {
     "avatars.delivery": {"avatars.journal", "avatars.sending"},
     "avatars.safekeeping": {"avatars.journal"},
     "avatars.leaving": {"avatars.safekeeping"},
+    "avatars.sharing": {"avatars.reviewing"},
     "avatars.exporting": {"avatars.journal"},
     "avatars.moderation": {"avatars.generation", "avatars.reviewing", "avatars.safekeeping"},
     "avatars.watching": {"avatars.measuring", "avatars.reconciling"},

@@ -12,12 +12,15 @@ from avatars.models.pace import Pace, pace
 from avatars.models.photos import FacePhoto, Gone, Keep, KeepDefault
 from avatars.models.reviews import ReviewItem, ReviewKind, ReviewOutcome
 from avatars.models.rules import Category, ScreeningRule
+from avatars.models.shares import Period, Share
+from avatars.models.takedowns import BlockedPicture, Removal, RemovalReason, Takedown
 
 __all__ = [
     "MOVES",
     "Attempt",
     "Avatar",
     "AvatarRequest",
+    "BlockedPicture",
     "Breaker",
     "Category",
     "Export",
@@ -28,14 +31,19 @@ __all__ = [
     "Keep",
     "KeepDefault",
     "Pace",
+    "Period",
     "Quality",
     "Reason",
+    "Removal",
+    "RemovalReason",
     "ReviewItem",
     "ReviewKind",
     "ReviewOutcome",
     "ScreeningRule",
+    "Share",
     "State",
     "StoredFile",
     "Style",
+    "Takedown",
     "pace",
 ]

@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -97,8 +97,18 @@ class Avatar(models.Model):
     def set_favourite(self, *, favourite: bool) -> None:
         Avatar.objects.filter(pk=self.pk).update(favourite=favourite)
 
+    def lock_shown(self) -> bool:
+        """Inside a transaction: whoever takes this picture away now waits for its end. False when
+        it is away already.
+        """
+        return bool(Avatar.objects.shown().filter(pk=self.pk).update(hidden=False))
+
     def trash(self, now: datetime) -> bool:
-        return bool(Avatar.objects.filter(pk=self.pk, trashed_at=None).update(trashed_at=now))
+        """Out of sight, and no link of it lives on: restoring it does not bring one back."""
+        with transaction.atomic():
+            trashed = Avatar.objects.filter(pk=self.pk, trashed_at=None).update(trashed_at=now)
+            self.shares.all().stop(now)
+        return bool(trashed)
 
     def restore(self) -> bool:
         """Take it out of the trash. False when its files are already gone."""

@@ -16,6 +16,7 @@ from avatars.models.attempts import FACE_LINK_LIFE, GIFT_WATCH
 from avatars.models.avatars import TRASH_PERIOD
 from avatars.models.pace import PROMISE_LONGEST, PROMISE_SHORTEST
 from avatars.models.photos import KEEP_FOR
+from avatars.models.takedowns import ANSWER_WITHIN
 from avatars.words import MEGABYTE
 
 register = template.Library()
@@ -31,6 +32,7 @@ def promises() -> dict[str, int | str]:
         "keep_days": KEEP_FOR[Keep.MONTH].days,
         "keep_hours": int(KEEP_FOR[Keep.DAY].total_seconds() // HOUR),
         "trash_days": TRASH_PERIOD.days,
+        "takedown_hours": int(ANSWER_WITHIN.total_seconds() // HOUR),
         "review_hours": settings.REVIEW_HOURS,
         "shortest_minutes": int(PROMISE_SHORTEST.total_seconds() // MINUTE),
         "longest_minutes": int(PROMISE_LONGEST.total_seconds() // MINUTE),

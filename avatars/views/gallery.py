@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.db.models import Exists, OuterRef
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -19,8 +20,8 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from avatars import imaging, safekeeping, storage, words
-from avatars.models import Avatar, Quality, Style
-from avatars.models.avatars import TRASH_PERIOD
+from avatars.models import Avatar, Quality, Removal, Share, Style
+from avatars.models.avatars import TRASH_PERIOD, AvatarQuerySet
 from avatars.views import progress
 from avatars.views.guards import PersonRequest, signed_in
 from avatars.views.wall import (
@@ -99,21 +100,31 @@ def making(request: PersonRequest) -> dict[str, Any]:
 # ── One avatar ──────────────────────────────────────────────────────────────────────────────────
 
 
-def own_avatar(request: PersonRequest, public_id: UUID) -> Avatar:
-    """One of this person's avatars that is still there, in the trash or not; else 404."""
+def own_avatars_there(request: PersonRequest) -> AvatarQuerySet:
+    """This person's avatars that are still there, in the trash or not."""
     there = own(request.user).filter(hidden=False, file__isnull=False).for_gallery()
-    return get_object_or_404(there.select_related("request__photo"), public_id=public_id)
+    return there.select_related("request__photo")
+
+
+def own_avatar(request: PersonRequest, public_id: UUID) -> Avatar:
+    """One of them; else 404."""
+    return get_object_or_404(own_avatars_there(request), public_id=public_id)
 
 
 @signed_in
 @require_safe
 def viewer(request: PersonRequest, public_id: UUID) -> HttpResponse:
-    avatar = own_avatar(request, public_id)
+    links = Share.objects.open().filter(avatar=OuterRef("pk"))
+    there = own_avatars_there(request).annotate(is_shared=Exists(links))
+    avatar = there.filter(public_id=public_id).first()
+    if avatar is None:
+        return removed(request, public_id)
     neighbours = own(request.user).shown().values_list("public_id", flat=True)
     wish = avatar.request
     context = {
         **tile(avatar),
         "wish": wish,
+        "is_shared": avatar.is_shared,
         "title": _("%(kind)s avatar") % {"kind": Style(avatar.style).label},
         "made_at": avatar.created_at,
         "quality": Quality(wish.quality).label,
@@ -124,6 +135,23 @@ def viewer(request: PersonRequest, public_id: UUID) -> HttpResponse:
         "ends_at": ends_at(avatar),
     }
     return render(request, "avatars/viewer.html", context)
+
+
+def removed(request: PersonRequest, public_id: UUID) -> HttpResponse:
+    """A picture of theirs that staff took down, and why; else 404."""
+    own_ones = Removal.objects.filter(avatar__user=request.user)
+    removal = get_object_or_404(
+        own_ones.select_related("avatar__request"), avatar__public_id=public_id
+    )
+    wish = removal.avatar.request
+    context = {
+        "removal": removal,
+        "wish": wish,
+        "kind": Style(removal.avatar.style).label,
+        "cost": words.credits(wish.cost),
+        "credits_back": words.credits(removal.credits_back) if removal.credits_back else "",
+    }
+    return render(request, "avatars/removed.html", context)
 
 
 # What a download may be: content type, and how the file's name ends.

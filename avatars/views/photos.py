@@ -25,7 +25,7 @@ from avatars.imaging import PHOTO_THUMB_BOX, UPLOAD_BYTES, PhotoRefused
 from avatars.models import AvatarRequest, FacePhoto, Keep, KeepDefault, State, StoredFile
 from avatars.models.avatar_requests import UNDER_WAY
 from avatars.models.photos import KEEP_FOR
-from avatars.safekeeping import ConsentGone, NoClearFace
+from avatars.safekeeping import ConsentGone, NoClearFace, PhotoBlocked
 from avatars.storage import StorageAway
 from avatars.views.guards import PersonRequest, signed_in
 
@@ -98,6 +98,8 @@ def new(request: PersonRequest) -> HttpResponse:
         )
     except PhotoRefused as refused:
         form.add_error("photo", words.photo_refusal(refused))
+    except PhotoBlocked:
+        form.add_error("photo", words.PHOTO_BLOCKED)
     except NoClearFace as refused:
         form.add_error("photo", words.judgement(refused.verdict).sentence)
     except ConsentGone:

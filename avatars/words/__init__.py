@@ -18,6 +18,7 @@ from avatars.words.endings import (
 from avatars.words.photos import (
     BLOCKS,
     MEGABYTE,
+    PHOTO_BLOCKED,
     PHOTO_GONE,
     PHOTO_MISSING,
     PHOTO_REFUSALS,
@@ -34,6 +35,9 @@ from avatars.words.reviews import (
     removed,
     review_until,
     why_ended,
+)
+from avatars.words.sharing import (
+    SHARE_REFUSALS,
 )
 from avatars.words.states import (
     STATUS,
@@ -71,10 +75,12 @@ __all__ = [
     "MEGABYTE",
     "NO_CREDITS_USED",
     "PERSON",
+    "PHOTO_BLOCKED",
     "PHOTO_GONE",
     "PHOTO_MISSING",
     "PHOTO_REFUSALS",
     "REASONS",
+    "SHARE_REFUSALS",
     "STATUS",
     "STORAGE_AWAY",
     "WARNINGS",

@@ -55,6 +55,7 @@ PHOTO_REFUSALS: dict[str, Words] = {
     "too_small": _("This picture is only %(width)s × %(height)s pixels. Choose a larger one."),
 }
 PHOTO_MISSING = _("Choose a photo first.")
+PHOTO_BLOCKED = _("This photo can't be used: it shows a picture that was removed for good.")
 PHOTO_GONE = _("That photo is deleted. Choose another.")
 STORAGE_AWAY = _("We can't take photos right now; nothing was lost.")
 

@@ -114,8 +114,13 @@ async function open(link) {
 dialog?.addEventListener("close", () => history.state?.dialog && history.back());
 addEventListener("popstate", () => dialog?.close());
 
+/* The device's own sharing, where there is one. */
+if (navigator.share) doc.documentElement.dataset.canShare = "";
+
 doc.addEventListener("click", (event) => {
   const { target } = event;
+  const share = target.closest("[data-share]");
+  if (share) navigator.share({ url: share.dataset.share }).catch(() => {}); // closed without a choice
   target.closest("[data-close]")?.closest("[data-toast]").remove();
   const copy = target.closest("[data-copy]");
   if (copy) {

@@ -5,6 +5,7 @@ const KEYS = [
   ["f", "F", "#heart"],
   ["d", "D", "[data-download]"],
   ["m", "M", "[data-more]"],
+  ["s", "S", "[data-share-page]"],
   ["Delete", "Del", "[data-delete]"],
   ["Escape", "Esc", "[data-back]"],
   ["?", "?", "[data-keys]"],

@@ -160,7 +160,6 @@ def test_under_eighteen_locks_it_and_hides_it_from_all_but_leads(sams, client, a
     assert "This is for a lead." in text
     assert "she is 15" not in text
     assert "/m/signed/" not in text
-    assert sams.get(path(item, "photo/")).status_code == 403
     client.force_login(factories.create_moderator("lee@example.org", lead=True))
     text = client.get(path(item)).text
     assert str(words.CHECKLIST[0]) in text
@@ -236,19 +235,6 @@ def test_only_leads_reach_the_suspension_and_it_needs_a_reason(sams, client, ada
     client.post(path(item, "suspend/"), {"reason": "spam all day"})
     ada.refresh_from_db()
     assert ada.suspended_at is not None
-
-
-def test_the_source_photo_asks_why_before_it_is_sent(sams, ada):
-    item = factories.create_reported(ada)
-    link = f"/m/signed/{item.avatar.request.photo.file.key}"
-    assert link not in sams.get(path(item)).text
-    assert link not in sams.get(path(item, "photo/")).text
-    response = sams.post(path(item, "photo/"), {"reason": ""})
-    assert (response.status_code, link in response.text) == (422, False)
-    assert not Decision.objects.exists()
-    response = sams.post(path(item, "photo/"), {"reason": "is it the same person?"})
-    assert link in response.text
-    assert Decision.objects.get().act == "photo_opened"
 
 
 def test_nobody_sees_who_reported_their_own_picture(client, ada):

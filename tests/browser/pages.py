@@ -21,6 +21,7 @@ PUBLIC = {
     "pricing": "/pricing/",
     "help": "/help/",
     "safety": "/safety/",
+    "report": "/safety/report/",
     "privacy": "/privacy/",
     "face-data": "/privacy/face-data/",
     "terms": "/terms/",
@@ -67,6 +68,7 @@ STAFF = {
     "admin--rules": "/admin/avatars/screeningrule/",
     "admin--rules-try": "/admin/avatars/screeningrule/try/",
     "desk--empty": "/admin/moderation/",
+    "takedowns": "/admin/takedowns/",
 }
 
 

@@ -89,6 +89,8 @@ class Command(BaseCommand):
             raise CommandError(f"{path}: {error.strerror}.") from error
         except imaging.PhotoRefused as refusal:
             raise CommandError(words.photo_refusal(refusal)) from refusal
+        except safekeeping.PhotoBlocked as refusal:
+            raise CommandError(str(words.PHOTO_BLOCKED)) from refusal
         except safekeeping.NoClearFace as refusal:
             raise CommandError(words.judgement(refusal.verdict).sentence) from refusal
         except storage.StorageAway as error:

@@ -17,8 +17,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error as DatabaseTrouble
 from django.db import connections
+from django.utils import timezone
 
-from avatars import generation, notices
+from avatars import generation, notices, replies, takedowns
 from config.celery import app
 
 logger = logging.getLogger("likeness.engine")
@@ -111,6 +112,8 @@ class Command(BaseCommand):
             hands.advance(generation.sweep())
             hands.finish_all()
             notices.send_due()
+            takedowns.call_staff(timezone.now())
+            replies.send_due()
             return
         leaving = threading.Event()
 
