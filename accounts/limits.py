@@ -11,7 +11,8 @@ from datetime import timedelta
 
 from allauth.account.adapter import get_adapter
 from django.core.cache import cache
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 
@@ -55,7 +56,7 @@ def address_of(request: HttpRequest) -> str:
     return get_adapter(request).get_client_ip(request)
 
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def limited(limit: Limit) -> Callable[[View], View]:
@@ -63,7 +64,7 @@ def limited(limit: Limit) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
-        def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
             wait = limit.spend(who(request)) if request.method == "POST" else 0
             if wait:
                 retry_at = timezone.now() + timedelta(seconds=wait + ROUNDING_UP)

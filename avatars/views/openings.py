@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -29,7 +30,7 @@ def for_openers(view: View) -> View:
     """Staff with the right to open photos; 403 for everybody else, before anything is looked up."""
 
     @functools.wraps(view)
-    def guarded(request: PersonRequest, public_id: UUID) -> HttpResponse:
+    def guarded(request: PersonRequest, public_id: UUID) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
         if not (request.user.is_staff and request.user.has_perm("avatars.open_facephoto")):

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -39,7 +40,7 @@ def unlisted(view: View) -> View:
     """For the eyes of whoever has the link: no search engine, no copy."""
 
     @functools.wraps(view)
-    def marked(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+    def marked(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         response = view(request, *args, **kwargs)
         for name, value in UNLISTED.items():
             response.headers[name] = value

@@ -34,7 +34,7 @@ def face(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """One timeline, and a record that stays when the photo is gone."""
     now = timezone.now()
     photos = own_photos(request).annotate(copied_until=copied_until(now))
-    photo = get_object_or_404(photos, public_id=public_id)
+    photo: Any = get_object_or_404(photos, public_id=public_id)
     is_there = photo.is_present(now)
     sent = orders(photo)
     context = {
