@@ -52,6 +52,26 @@ def test_a_deployment_starts_when_all_is_there(tmp_path):
     assert "'STAND_IN': False, 'SECURE_SSL_REDIRECT': True" in loaded.stdout
 
 
+def test_a_deployment_has_nothing_that_django_would_warn_of(tmp_path):
+    """`check --deploy`, all its findings counted, with one proxy in front that ends HTTPS."""
+    checked = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "DEBUG"],
+        env={
+            "PATH": os.environ["PATH"],
+            "LOCAL_DIR": str(tmp_path),
+            **DEPLOYMENT,
+            "SECRET_KEY": "fZ8_kq2-Wc9vT4xLm0sRbN7yHd3JgP6uXa1eQo5iYzUtKwVnCrBl-EhDjGf",
+            "PROXY_COUNT": "1",
+        },
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (checked.returncode, checked.stderr) == (0, ""), checked.stderr
+    assert checked.stdout == "System check identified no issues (0 silenced).\n"
+
+
 @pytest.mark.parametrize("name", [name for name in DEPLOYMENT if name != "DEBUG"])
 def test_a_deployment_that_lacks_a_variable_does_not_start_and_names_it(tmp_path, name):
     environment = {key: value for key, value in DEPLOYMENT.items() if key != name}

@@ -6,28 +6,12 @@ Knows the site over HTTP, as a browser without script sees it, its commands and 
 
 import re
 
-import requests
-
 from config import demo
+from tests.journeys.reader import Visitor
 from tests.standin_stripe import send
 
 EVE = "eve@example.org"
 BEGIN = f"from config import demo; demo.person({EVE!r})"
-
-
-class Visitor:
-    """A browser without script: fills in the form of a page and presses its button."""
-
-    def __init__(self, url: str) -> None:
-        self.url, self.browser = url, requests.Session()
-
-    def open(self, path: str) -> str:
-        return self.browser.get(self.url + path, timeout=20).text
-
-    def press(self, page: str, path: str, **fields: str) -> requests.Response:
-        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.open(page))[1]
-        form = {"csrfmiddlewaretoken": token, **fields}
-        return self.browser.post(self.url + path, form, timeout=20, allow_redirects=False)
 
 
 def test_a_pack_is_paid_and_credited_and_the_unused_credits_go_back(site):
