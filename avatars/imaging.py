@@ -216,11 +216,9 @@ def near_hashes(master: bytes) -> list[str]:
     """The near hashes of a stored master, whole and trimmed a little on every side: what somebody
     who brings it back has cut off is between them. Raises PictureBroken."""
     picture = _result(master)
-    cuts = [tuple(side * trim // 100 for side in picture.size) for trim in NEAR_TRIMS]
-    return [
-        _difference_hash(picture.crop((x, y, picture.width - x, picture.height - y)))
-        for x, y in cuts
-    ]
+    cuts = ([side * trim // 100 for side in picture.size] for trim in NEAR_TRIMS)
+    trimmed = (picture.crop((x, y, picture.width - x, picture.height - y)) for x, y in cuts)
+    return [_difference_hash(each) for each in trimmed]
 
 
 def read_mark(data: bytes) -> str | None:
@@ -297,9 +295,8 @@ def _result(picture_bytes: bytes) -> Image.Image:
     with _reading(broken, too_large=broken):
         picture = Image.open(BytesIO(picture_bytes), formats=RESULT_FORMATS)
     with picture:
-        pixels, side = picture.width * picture.height, max(picture.size)
-        is_too_large = pixels > RESULT_PIXELS or side > RESULT_SIDE
-        if is_too_large or getattr(picture, "n_frames", 1) > 1:
+        large = picture.width * picture.height > RESULT_PIXELS or max(picture.size) > RESULT_SIDE
+        if large or getattr(picture, "n_frames", 1) > 1:
             raise broken
         with _reading(broken, too_large=broken):
             picture.load()

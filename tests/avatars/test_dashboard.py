@@ -40,7 +40,7 @@ def tile(word: str) -> dashboard.Tile:
 
 def test_a_quiet_house_shows_noughts_and_asks_for_its_audit(viewers):
     text = viewers.get("/admin/").text
-    assert text.count('class="p-tile t-ok"') == 5
+    assert text.count('class="p-tile t-ok"') == 6
     assert tile("Ledger check") == dashboard.Tile(
         "0", "Ledger check", "has not run yet", "warn", "/admin/accounts/wallet/?frozen__exact=1"
     )

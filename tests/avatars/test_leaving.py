@@ -21,6 +21,7 @@ from avatars import (
     generation,
     leaving,
     safekeeping,
+    screening,
     sending,
     storage,
 )
@@ -132,8 +133,9 @@ def test_a_wish_submitted_with_what_was_read_before_the_closing_is_refused(grace
     wish = factories.wish(photo)
     closing.close(grace.user, timezone.now())
     now = timezone.now()
+    checked = generation.Checked("words", "", screening.Opinion("pass"))
     with pytest.raises(generation.PhotoGone), transaction.atomic():
-        generation.hold_and_join(grace.user, wish, "words", "", wish.number, now, 20.0)
+        generation.hold_and_join(grace.user, wish, checked, wish.number, now, 20.0)
     assert findings() == []
 
 
