@@ -88,8 +88,10 @@ def test_somebody_takes_everything_along_and_leaves(site, page):
     page.goto(f"{site.url}/settings/data/")
     seen(page, "data--ready")
     assert page.get_by_role("link", name="Download").get_attribute("href") in address
+    page.get_by_role("link", name="Download").click()
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download").click()
+        page.get_by_role("button", name="Confirm").click()
     box = zipfile.ZipFile(download.value.path())
     assert sorted({name.split("/")[0] for name in box.namelist() if "/" in name}) == [
         "avatars",
