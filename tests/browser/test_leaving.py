@@ -67,7 +67,7 @@ def close(page: Page, site: Site, when: str) -> None:
 @pytest.fixture
 def page(open_context) -> Page:
     # axe is put into the page as a script of its own, which our policy forbids: bypassed here.
-    return open_context(bypass_csp=True).new_page()
+    return open_context(bypass_csp=True, reduced_motion="reduce").new_page()
 
 
 def test_somebody_takes_everything_along_and_leaves(site, page):
