@@ -122,8 +122,8 @@ MUTANTS = (
         Cut("avatars/generation.py", "    hold = user.wallet.hold(cost, str(number))\n", ""),
         Cut(
             "avatars/generation.py",
-            "    shown_wait = wait_behind(",
-            "    hold = user.wallet.hold(cost, str(number))\n    shown_wait = wait_behind(",
+            "    place = (\n",
+            "    hold = user.wallet.hold(cost, str(number))\n    place = (\n",
         ),
         tests=[GUARDS + "nothing_is_counted_before_the_hold_has_locked_the_wallet"],
     ),
