@@ -6,8 +6,7 @@ face; an avatar is blurred.
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -188,16 +187,20 @@ class HeartbeatAdmin(ReadOnlyAdmin):
 class TakedownAdmin(ReadOnlyAdmin):
     """The way from the admin's index to the desk, for those who may decide there."""
 
+    list_display = ("desk", "kind", "state", "deadline_at", "decided_at")
+    list_display_links = None
+    list_filter = ("state", "kind")
+    exclude = ("number", "pictures")  # the number opens the reporter's own page
+
     def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return request.user.has_perm(RIGHT)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return super().has_module_permission(request) or request.user.has_perm(RIGHT)
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, str] | None = None
-    ) -> HttpResponse:
-        return redirect("takedowns")
+    @admin.display(description=_("Desk"), ordering="pk")
+    def desk(self, takedown: Takedown) -> str:
+        return format_html('<a href="{}">{}</a>', reverse("takedown", args=[takedown.pk]), takedown)
 
 
 # Registers itself; named here, because Django looks into this file alone.

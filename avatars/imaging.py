@@ -39,8 +39,7 @@ PROGRESSIVE_SCANS = 50
 _SCAN = b"\xff\xda"
 
 RESULT_FORMATS = ("PNG", "JPEG", "WEBP")
-RESULT_PIXELS = 4_200_000
-RESULT_SIDE = 16_383  # pixels; what we keep is WebP, which has none longer
+RESULT_PIXELS, RESULT_SIDE = 4_200_000, 16_383  # the longest side a WebP has
 FLAT_DEVIATION = 2.0  # of 255; a result the provider blocks is one colour, mostly black
 THUMB_BOX = (256, 384)
 MASTER_QUALITY = 88
@@ -295,8 +294,8 @@ def _result(picture_bytes: bytes) -> Image.Image:
     with _reading(broken, too_large=broken):
         picture = Image.open(BytesIO(picture_bytes), formats=RESULT_FORMATS)
     with picture:
-        large = picture.width * picture.height > RESULT_PIXELS or max(picture.size) > RESULT_SIDE
-        if large or getattr(picture, "n_frames", 1) > 1:
+        size, frames = picture.size, getattr(picture, "n_frames", 1)
+        if size[0] * size[1] > RESULT_PIXELS or max(size) > RESULT_SIDE or frames > 1:
             raise broken
         with _reading(broken, too_large=broken):
             picture.load()

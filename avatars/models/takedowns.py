@@ -29,9 +29,9 @@ NAME_LETTERS, WORDS_LETTERS = 120, 3000
 REASON_LETTERS = 300  # as many as a Decision holds
 
 # Bits of 64 in which two difference hashes may differ and still show one picture. Measured on our
-# photos and samples (tests/avatars/test_near_pictures.py): the same picture saved anew or resized
-# differs in 0 to 4, trimmed by up to 4 % in 0 to 6 of its nearest blocked hash; other people's
-# pictures differ in 15 and more.
+# photos and the stand-in's drawings (tests/avatars/test_near_pictures.py): a picture saved anew,
+# resized or darkened differs in 0 to 4 from its nearest blocked hash, one trimmed by up to 4 % in
+# 0 to 5, pictures of other motifs and other persons in 21 and more.
 NEAR_BITS = 6
 # A hash of almost only zeros or ones is that of a plain wall: it tells no picture from another.
 TELLING_BITS = range(8, 57)

@@ -163,7 +163,7 @@ def test_bens_pages_are_as_ever_while_ada_leaves(client, ada, ben, django_assert
 def test_the_page_asks_a_bounded_number_of_questions(adas, ada, django_assert_max_num_queries):
     for _purchase in range(5):
         factories.create_purchase(ada)
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(8):
         adas.get(CLOSE)
 
 

@@ -165,3 +165,9 @@ def test_a_mark_rewritten_by_an_editor_is_still_read():
 def test_a_mark_id_cannot_break_out_of_the_mark(mark_id):
     with pytest.raises(ValueError, match="mark id"):
         render_avatar(encoded(avatar(), "PNG"), mark_id=mark_id)
+
+
+def test_a_result_longer_than_a_webp_can_be_is_broken():
+    raw = encoded(Image.new("RGB", (16_384, 64), "red"), "PNG")
+    with pytest.raises(PictureBroken):
+        render_avatar(raw, mark_id="m")

@@ -135,7 +135,7 @@ def test_only_staff_with_the_permission_decide(client, takedown, avatar):
     assert client.post(path(takedown), form).status_code == 403
     clerk.user_permissions.add(Permission.objects.get(codename="decide_takedown"))
     assert "Takedowns" in client.get("/admin/").content.decode()
-    assert client.get("/admin/avatars/takedown/").headers["Location"] == "/admin/takedowns/"
+    assert path(takedown) in client.get("/admin/avatars/takedown/").content.decode()
     assert client.post(path(takedown), form).status_code == 302
     avatar.refresh_from_db()
     assert avatar.hidden

@@ -305,7 +305,7 @@ def test_a_payment_that_meets_the_end_is_credited_before_or_odd_after(scene, mon
         def pays() -> None:
             purchase = Purchase.objects.get(pk=left.purchase.pk)
             if purchase.user_id is None or billing.credit(paid, purchase):
-                purchase.set_aside()
+                purchase.set_aside(paid)
 
         return [ends, pays]
 

@@ -206,7 +206,7 @@ def test_control_without_the_wallets_lock_the_two_wait_for_each_other(scene, mon
 
 
 def test_a_photo_that_arrives_while_its_owner_withdraws_is_refused_or_deleted(scene, monkeypatch):
-    clean = CleanPhoto(b"photo", b"thumb", 512, 512, 512, 512, "0" * 64)
+    clean = CleanPhoto(b"photo", b"thumb", 512, 512, 512, 512, "0" * 64, "0" * 64, "0" * 16)
     verdict = Verdict(1, (150, 90, 210, 260), None, (), 512, 512)
     monkeypatch.setattr(imaging, "clean_photo", lambda _upload: clean)
     monkeypatch.setattr(face_check, "check", lambda _jpeg, **_size: verdict)
