@@ -59,6 +59,11 @@ def sign_in(page: Page, site: Site) -> None:
 def close(page: Page, site: Site, when: str) -> None:
     page.goto(f"{site.url}/settings/data/")
     page.get_by_role("link", name="Close my account…").click()
+    title = page.get_by_role("heading", level=1)
+    expect(title).to_have_text(re.compile("Is it you|Close your account"))
+    if title.inner_text() == "Is it you?":
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Confirm").click()
     page.get_by_label(re.compile(when)).check()
     page.get_by_label("Type CLOSE").fill("CLOSE")
     page.get_by_role("button", name="Close my account").click()
