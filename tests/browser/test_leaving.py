@@ -113,7 +113,9 @@ def test_somebody_takes_everything_along_and_leaves(site, page):
     close(page, site, "In 7 days")
     expect(page.get_by_text(re.compile("Your account closes on"))).to_be_visible()
     site.wait_for(lambda: letters(site, "Your account closes on"), 60)
-    assert site.rows("select count(*) from avatars_facephoto where deleted_at is null") == [(0,)]
+    kept = f"""select count(*) from avatars_facephoto join accounts_user person
+        on person.id = user_id where deleted_at is null and email = '{WHO}'"""
+    assert site.rows(kept) == [(0,)]
 
     sign_in(page, site)
     expect(page.get_by_role("heading", name="Your account is closing")).to_be_visible()

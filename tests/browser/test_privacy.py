@@ -35,7 +35,7 @@ def sweep(site: Site) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_face_comes_is_told_of_and_goes_when_its_owner_says_so(site, open_context, scheme):
     # axe is put into the page as a script of its own, which our policy forbids: bypassed here.
-    page = open_context(color_scheme=scheme, bypass_csp=True).new_page()
+    page = open_context(color_scheme=scheme, bypass_csp=True, reduced_motion="reduce").new_page()
     sign_up(page, site, f"{scheme}@example.org")
     agree_and_upload(page, site)
     page.goto(f"{site.url}/settings/privacy/")

@@ -93,7 +93,7 @@ def test_staff_come_in_with_a_passkey(guarded, open_context):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious_on_the_way(guarded, open_context, scheme):
-    page = open_context(color_scheme=scheme, bypass_csp=True).new_page()
+    page = open_context(color_scheme=scheme, bypass_csp=True, reduced_motion="reduce").new_page()
     found = {}
 
     def look(name: str) -> None:

@@ -41,7 +41,12 @@ def test_a_picture_is_shared_seen_reported_and_removed(demo_site, open_context, 
     site, wrong = demo_site, []
     avatar = f"{site.url}/gallery/{pictures[scheme == 'dark']}/"
     ada = pages.sign_in(
-        open_context(color_scheme=scheme, bypass_csp=True, permissions=["clipboard-write"]),
+        open_context(
+            color_scheme=scheme,
+            bypass_csp=True,
+            reduced_motion="reduce",
+            permissions=["clipboard-write"],
+        ),
         site,
         pages.ADA,
     )
@@ -57,7 +62,9 @@ def test_a_picture_is_shared_seen_reported_and_removed(demo_site, open_context, 
     wrong += complaints(ada)
     link = ada.get_by_label("The link").input_value()
 
-    stranger = open_context(color_scheme=scheme, bypass_csp=True).new_page()
+    stranger = open_context(
+        color_scheme=scheme, bypass_csp=True, reduced_motion="reduce"
+    ).new_page()
     stranger.goto(link)
     expect(stranger.get_by_text("by a Likeness user")).to_be_visible()
     assert stranger.evaluate("document.querySelector('main img').naturalWidth") == 512
@@ -77,7 +84,9 @@ def test_a_picture_is_shared_seen_reported_and_removed(demo_site, open_context, 
     status = stranger.url
     wrong += complaints(stranger)
 
-    mo = pages.sign_in(open_context(color_scheme=scheme, bypass_csp=True), site, pages.MO)
+    mo = pages.sign_in(
+        open_context(color_scheme=scheme, bypass_csp=True, reduced_motion="reduce"), site, pages.MO
+    )
     mo.goto(f"{site.url}/admin/takedowns/")
     wrong += complaints(mo)
     mo.get_by_role("link", name=re.compile("In time")).first.click()
