@@ -10,6 +10,18 @@ REFUNDING = "tests/accounts/test_refunding.py::test_"
 
 MUTANTS = (
     Mutant(
+        "price taken from the form",
+        Cut(
+            "accounts/views/buying.py",
+            "address = billing.start_checkout(request.user, get_object_or_404(CreditPack, pk=pack))",
+            """\
+sold = get_object_or_404(CreditPack, pk=pack)
+        sold.price_cents = int(request.POST.get("price_cents", sold.price_cents))
+        address = billing.start_checkout(request.user, sold)""",
+        ),
+        tests=["tests/accounts/test_views_buying.py::test_a_price_in_the_form_changes_nothing"],
+    ),
+    Mutant(
         "credited without reading the price",
         Cut("accounts/billing.py", "session.amount_subtotal == purchase.amount_cents", "True"),
         Cut(
