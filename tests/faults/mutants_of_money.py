@@ -13,11 +13,15 @@ MUTANTS = (
         "price taken from the form",
         Cut(
             "accounts/views/buying.py",
-            "address = billing.start_checkout(request.user, get_object_or_404(CreditPack, pk=pack))",
+            "    try:\n        address = billing.start_checkout(request.user, get_object_or_404(",
             """\
-sold = get_object_or_404(CreditPack, pk=pack)
-        sold.price_cents = int(request.POST.get("price_cents", sold.price_cents))
-        address = billing.start_checkout(request.user, sold)""",
+    def get_object_or_404(kind, pk):
+        row = kind.objects.get(pk=pk)
+        row.price_cents = int(request.POST.get("price_cents", row.price_cents))
+        return row
+
+    try:
+        address = billing.start_checkout(request.user, get_object_or_404(""",
         ),
         tests=["tests/accounts/test_views_buying.py::test_a_price_in_the_form_changes_nothing"],
     ),
