@@ -5,8 +5,9 @@ Knows the shop, billing, the webhook's address and the models.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -81,6 +82,24 @@ def tell(client: Client, body: bytes, signature: str) -> int:
 def pockets(user: User) -> tuple[int, int, int]:
     user.wallet.refresh_from_db()
     return user.wallet.available, user.wallet.reserved, user.wallet.owed
+
+
+class Crash(Exception):
+    """Somebody died here."""
+
+
+@contextmanager
+def dying_after(statements: int) -> Iterator[None]:
+    """Raises Crash instead of the next statement, once so many have gone to the database."""
+    left = iter(range(statements))
+
+    def stop(execute, sql, parameters, many, context):
+        if next(left, None) is None:
+            raise Crash
+        return execute(sql, parameters, many, context)
+
+    with connection.execute_wrapper(stop):
+        yield
 
 
 def at_once(number: int, act: Callable[[int], object]) -> list[object]:

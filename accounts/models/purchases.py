@@ -235,9 +235,8 @@ class Purchase(models.Model):
             return None
         back = min(self.paid_cents, sum(each.cents for each in reversals if each.stands))
         Purchase.objects.filter(pk=self.pk).update(returned_cents=back)
-        if (
-            self.transfer_id is None
-        ):  # never credited: nothing to take, and no look once all is back
+        if self.transfer_id is None:
+            # Never credited: nothing to take, and no look is needed once all is back.
             to = self.State.RETURNED if back == self.paid_cents else self.State.ODD
             self._move([self.State.ODD, self.State.RETURNED], to)
         references = [word for each in reversals for word in (each.reference, each.undoing)]

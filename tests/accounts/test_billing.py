@@ -11,14 +11,14 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.core.management import call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts import auditing, billing, reconciling, tasks
 from accounts.models import Kind, NothingToRefund, Purchase, Transfer
 from tests.standin_stripe import line
-from tests.till import ADDRESS, PAID, pockets, tell
+from tests.till import ADDRESS, PAID, Crash, dying_after, pockets, tell
 
 pytestmark = pytest.mark.django_db
 
@@ -312,24 +312,13 @@ def test_a_checkout_nobody_ever_saw_ends_after_a_day_and_is_credited_if_paid_aft
     assert (state_of(purchase), pockets(ada)) == (State.PAID, (70, 0, 0))
 
 
-class Crash(Exception):
-    pass
-
-
 @pytest.mark.django_db(transaction=True)
 def test_a_crash_at_any_statement_of_fulfil_leaves_all_or_nothing(till, ada, pack):
     """F22: stopped before its first statement, its second, … until it runs through."""
     purchase = till.pay(ada, pack)
     for survived in range(100):
-        left = iter(range(survived))
-
-        def stop(execute, sql, parameters, many, context, left=left):
-            if next(left, None) is None:
-                raise Crash
-            return execute(sql, parameters, many, context)
-
         try:
-            with connection.execute_wrapper(stop):
+            with dying_after(survived):
                 billing.fulfil(purchase.session_id)
         except Crash:
             credited = Transfer.objects.filter(kind=Kind.PURCHASE).count()

@@ -6,7 +6,7 @@ Knows the till, the verbs and the models.
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts import auditing, billing, refunding, tasks
@@ -21,7 +21,7 @@ from accounts.models import (
 )
 from tests import factories
 from tests.standin_stripe import DAY
-from tests.till import PAID, pockets
+from tests.till import PAID, Crash, dying_after, pockets
 
 pytestmark = pytest.mark.django_db
 
@@ -355,10 +355,6 @@ def test_a_refund_that_stands_again_after_it_was_given_back_calls_staff(till, ca
     assert pockets(eve) == (60, 0, 0)
 
 
-class Crash(Exception):
-    pass
-
-
 @pytest.mark.django_db(transaction=True)
 def test_a_crash_at_any_statement_of_a_refund_ends_in_both_or_neither(till, pack):
     """Credits and money: stopped before the first statement, the second, … then the next look."""
@@ -366,15 +362,8 @@ def test_a_crash_at_any_statement_of_a_refund_ends_in_both_or_neither(till, pack
     for survived in range(100):
         eve = factories.create_user()
         purchase = till.buy(eve, pack)
-        left = iter(range(survived))
-
-        def stop(execute, sql, parameters, many, context, left=left):
-            if next(left, None) is None:
-                raise Crash
-            return execute(sql, parameters, many, context)
-
         try:
-            with connection.execute_wrapper(stop):
+            with dying_after(survived):
                 refunding.ask_refund(purchase, timezone.now())
             has_ended = True
         except Crash:

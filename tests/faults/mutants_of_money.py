@@ -10,6 +10,22 @@ REFUNDING = "tests/accounts/test_refunding.py::test_"
 
 MUTANTS = (
     Mutant(
+        "price taken from the form",
+        Cut(
+            "accounts/views/buying.py",
+            "    try:\n        address = billing.start_checkout(request.user, get_object_or_404(",
+            """\
+    def get_object_or_404(kind, pk):
+        row = kind.objects.get(pk=pk)
+        row.price_cents = int(request.POST.get("price_cents", row.price_cents))
+        return row
+
+    try:
+        address = billing.start_checkout(request.user, get_object_or_404(""",
+        ),
+        tests=["tests/accounts/test_views_buying.py::test_a_price_in_the_form_changes_nothing"],
+    ),
+    Mutant(
         "credited without reading the price",
         Cut("accounts/billing.py", "session.amount_subtotal == purchase.amount_cents", "True"),
         Cut(

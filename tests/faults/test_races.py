@@ -3,13 +3,10 @@
 Knows the verbs, the stand-in and its own books; real threads on a real database.
 """
 
-import threading
 import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from accounts import auditing as accounts_auditing
@@ -17,26 +14,21 @@ from accounts.models import NotEnoughCredits, Transfer, User
 from avatars import auditing as avatars_auditing
 from avatars import generation, sending
 from avatars.models import Attempt, AvatarRequest, Reason, State
-from tests import engine, factories
+from tests import engine, factories, till
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def at_once(number: int, act: Callable[[int], object]) -> list[object]:
-    """`number` threads do the act at the same moment; their results or exceptions."""
-    gate = threading.Barrier(number)
+    """`number` threads do the act at the same moment; their results or refusals."""
 
-    def run(index: int) -> object:
-        gate.wait(10)
+    def heard(index: int) -> object:
         try:
             return act(index)
         except (generation.SubmitRefused, NotEnoughCredits) as refusal:
             return refusal
-        finally:
-            connection.close()
 
-    with ThreadPoolExecutor(number) as pool:
-        return list(pool.map(run, range(number)))
+    return till.at_once(number, heard)
 
 
 def books() -> list[object]:
