@@ -70,6 +70,15 @@ STAFF = {
     "desk--empty": "/admin/moderation/",
     "takedowns": "/admin/takedowns/",
 }
+# For the site's own `manage.py shell -c`, and what is worth a look after it.
+SCENE = "from tests.browser import scene; scene.play()"
+BUSY = {
+    "dashboard--alarming": "/admin/",
+    "desk": "/admin/moderation/",
+    "provider--paused": "/admin/provider/",
+    "takedowns--red": "/admin/takedowns/",
+    "decisions--some": "/admin/accounts/decision/",
+}
 
 
 ACTS = ("suspend", "limits", "roles")
@@ -111,6 +120,29 @@ def visits(site: Site) -> list[Visit]:
     found.append(Visit("person", f"/admin/accounts/user/{ada}/change/", MO))
     found += [Visit(f"person-{act}", f"/admin/people/{user}/{act}/", MO) for act in ACTS]
     found.append(Visit("give-credits", f"/admin/people/{user}/credits/", MO))
+    return found
+
+
+def busy(site: Site) -> list[Visit]:
+    """What the scene has put on the staff's pages, before its people and before strangers."""
+    found = [Visit(name, path, MO) for name, path in BUSY.items()]
+    items = "select kind, public_id from avatars_reviewitem group by kind"
+    found += [
+        Visit(f"desk--{kind}", f"/admin/moderation/{uuid.UUID(public_id)}/", MO)
+        for kind, public_id in site.rows(items)
+    ]
+    [(notice, number)] = site.rows("select id, number from avatars_takedown order by id limit 1")
+    found.append(Visit("takedown", f"/admin/takedowns/{notice}/", MO))
+    found.append(Visit("report--status", f"/safety/report/{number}/", ""))
+    shared = (
+        "select token, public_id from avatars_share s join avatars_avatar a on a.id = avatar_id"
+    )
+    [(token, avatar)] = site.rows(shared)
+    found.append(Visit("shared", f"/s/{token}/", ""))
+    found.append(Visit("shared--gone", "/s/nothing/", ""))
+    found.append(Visit("share", f"/gallery/{uuid.UUID(avatar)}/share/", ADA))
+    [(job,)] = site.rows("select public_id from avatars_avatarrequest where state = 'held' limit 1")
+    found.append(Visit("job--held", f"/jobs/{uuid.UUID(job)}/", ADA))
     return found
 
 

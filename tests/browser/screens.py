@@ -30,12 +30,14 @@ def main() -> None:
         site.start()
         try:
             site.command("seed_demo")
-            take(site, wanted.out, wanted.only)
+            take(site, pages.visits(site), wanted.out, wanted.only)
+            site.command("shell", "--verbosity", "0", "-c", pages.SCENE)
+            take(site, pages.busy(site), wanted.out, wanted.only)
         finally:
             site.stop()
 
 
-def take(site: Site, out: Path, only: str) -> None:
+def take(site: Site, visits: list[pages.Visit], out: Path, only: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=ARGUMENTS
@@ -43,7 +45,7 @@ def take(site: Site, out: Path, only: str) -> None:
         for theme in THEMES:
             for width in WIDTHS:
                 signed_in = {}
-                for visit in pages.visits(site):
+                for visit in visits:
                     if not visit.name.startswith(only):
                         continue
                     if visit.who not in signed_in:
