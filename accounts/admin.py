@@ -124,7 +124,13 @@ class UserAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         person = self.get_object(request, object_id)
         shown = (
-            {"acts": offered(request.user, person), **person_page.panels(person)} if person else {}
+            {
+                "acts": offered(request.user, person),
+                "is_theirs": request.user.may_act_on(person),
+                **person_page.panels(person),
+            }
+            if person
+            else {}
         )
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 

@@ -176,6 +176,30 @@ def test_ending_devices_signs_out_everywhere_and_nobody_else(staff, ada, ben):
     assert trail(ada) == [("devices_ended", support.pk, REASON, {"devices": 1}, {})]
 
 
+def test_ending_devices_ends_those_that_no_list_names(staff, ada):
+    unlisted = as_(ada)
+    assert unlisted.get("/gallery/").status_code == 200
+    act(as_(staff("support")), "devices", ada)
+    assert unlisted.get("/gallery/").status_code == 302
+    assert trail(ada)[0][3] == {"devices": 0}
+
+
+def test_nobody_acts_on_themself_and_on_colleagues_an_admin_alone(staff, ada):
+    lead, admin = staff("lead"), staff("admin")
+    cases = [(lead, lead), (admin, admin), (lead, admin), (lead, staff("viewer"))]
+    for actor, person in cases:
+        before = list(Decision.objects.values_list("pk", flat=True))
+        for name in ("suspend", "lift", "devices", "limits"):
+            facts = LIMITS if name == "limits" else {}
+            assert act(as_(actor), name, person, **facts).status_code == 403
+        page = as_(actor).get(reverse("admin:accounts_user_change", args=[person.pk])).text
+        assert f"/admin/people/{person.pk}/" not in page
+        assert list(Decision.objects.values_list("pk", flat=True)) == before
+    assert act(as_(admin), "roles", admin).status_code == 403
+    assert act(as_(admin), "suspend", lead).status_code == 302
+    assert User.objects.get(pk=lead.pk).suspended_at is not None
+
+
 def test_limits_change_with_what_they_were(staff, ada, ben):
     lead = staff("lead")
     act(as_(lead), "limits", ada, **LIMITS)
