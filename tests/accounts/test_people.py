@@ -3,6 +3,8 @@
 Knows the factories, the roles and the pages.
 """
 
+import io
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -116,6 +118,30 @@ def test_a_suspended_person_signs_in_and_looks_and_makes_nothing(staff, ada):
     suspended = User.objects.get(pk=ada.pk)
     with pytest.raises(generation.Suspended):
         generation.submit(suspended, factories.wish(photo))
+
+
+def test_a_suspended_person_buys_and_uploads_nothing_and_takes_what_is_theirs(staff, ada):
+    pack, avatar = factories.create_pack(), factories.create_avatar(ada)
+    photos = ada.photos.count()
+    act(as_(staff("lead")), "suspend", ada)
+    client = Client()
+    client.post("/accounts/login/", {"login": ada.email, "password": "correct horse battery"})
+    client.post("/accounts/reauthenticate/", {"password": "correct horse battery"})
+    page = client.post(reverse("credits_buy", args=[pack.pk]), follow=True).text
+    assert "Your account is suspended: you can buy no credits." in page
+    assert "Buy for" not in page
+    assert not ada.purchases.exists()
+    upload = {"photo": io.BytesIO(factories.TINY_JPEG), "keep": "30d"}
+    page = client.post(reverse("face_new"), upload, follow=True).text
+    assert "you can look and leave, but not make" in page
+    assert ada.photos.count() == photos
+    client.post(reverse("avatar_share", args=[avatar.public_id]), {"period": "week"})
+    assert not ada.shares.exists()
+    for name in ("gallery", "data", "credits", "credits_statement", "account_close", "faces"):
+        assert client.get(reverse(name)).status_code == 200, name
+    assert client.get(reverse("avatar", args=[avatar.public_id])).status_code == 200
+    client.post(reverse("data"))
+    assert ada.exports.count() == 1
 
 
 def test_the_person_hears_of_both_and_not_of_the_reason(staff, ada, mailoutbox):
