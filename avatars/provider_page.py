@@ -48,6 +48,7 @@ def provider(request: HttpRequest) -> HttpResponse:
     word, why = watching.verdict(
         status,
         failed=ended.failed_hour,
+        ours=ended.ours_hour,
         ended=ended.ended_hour,
         is_slow=board.weather() == "slow",
     )

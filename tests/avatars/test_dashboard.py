@@ -95,6 +95,17 @@ def test_review_tells_the_nearest_deadline():
     assert shown.more == "oldest: 4\xa0hours · nearest deadline in 5\xa0hours"
 
 
+def test_a_deadline_that_has_passed_says_so():
+    now = timezone.now()
+    figures = counting.Figures(at=now)
+    figures.takedowns = counting.Line(1, now - timedelta(hours=50), now - timedelta(hours=2))
+    shown = dashboard.takedowns(figures)
+    assert (shown.tone, shown.more) == (
+        "bad",
+        "oldest: 2\xa0days · deadline passed 2\xa0hours ago",
+    )
+
+
 def test_a_purchase_that_does_not_fit_calls_somebody(ada):
     Purchase.objects.create(
         user=ada,
