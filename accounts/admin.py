@@ -35,8 +35,18 @@ from accounts.models import (
 )
 from accounts.staff_people import offered
 
-# The site's own way in, with its codes and limits, is the only one.
+
+
+def to_our_password_page(
+    request: HttpRequest, extra_context: dict[str, Any] | None = None
+) -> HttpResponse:
+    return redirect("account_change_password")
+
+
+# The site's own way in, with its codes and limits, is the only one; the same with the password,
+# whose change a letter tells.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.password_change = to_our_password_page  # type: ignore[method-assign]
 
 # A proved address is money (the welcome credits), tokens and keys of sign-in services are secrets:
 # none of them is for typing into a form. What a role may do stands in config/roles.py.

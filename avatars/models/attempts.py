@@ -308,9 +308,13 @@ class Breaker(models.Model):
         """Staff's pause: nothing is sent before then. Why stands in their Decision."""
         Breaker.objects.filter(pk=self.pk).update(stopped_until=until)
 
-    def resume(self) -> None:
-        """Staff end every pause. Strikes stay: after a fault the first order goes alone."""
-        Breaker.objects.filter(pk=self.pk).update(stopped_until=None, paused_until=None, reason="")
+    def resume(self, now: datetime) -> bool:
+        """Staff end every pause. Strikes stay: after a fault the first order goes alone. False:
+        none was on any more.
+        """
+        pausing = Q(paused_until__gt=now) | Q(stopped_until__gt=now)
+        row = Breaker.objects.filter(pausing, pk=self.pk)
+        return bool(row.update(stopped_until=None, paused_until=None, reason=""))
 
     def full(self, retry_after: float | None, now: datetime) -> None:
         """The provider is full: everybody pauses, and there is one place fewer; only one, however

@@ -105,7 +105,7 @@ def pages() -> list[str]:
                 reverse(f"{name_of(model)}_change", args=[row.pk]),
                 reverse(f"{name_of(model)}_history", args=[row.pk]),
             ]
-    person = User.objects.earliest("pk").pk
+    person = User.objects.get(email="ada@example.org").pk
     wish = AvatarRequest.objects.earliest("pk").public_id
     found += [reverse(f"person_{act}", args=[person]) for act in staff_people.ACTS]
     found += [reverse(f"provider_{act}", args=[wish]) for act in ("look", "fail")]
@@ -130,6 +130,11 @@ def test_the_form_of_the_admin_signs_nobody_in(client, mo):
     )
     assert response["Location"].startswith("/accounts/login/")
     assert "sessionid" not in response.cookies
+
+
+def test_the_password_is_changed_on_the_sites_own_page(mos):
+    answer = mos.post("/admin/password_change/", {"old_password": "correct horse battery"})
+    assert answer["Location"] == "/accounts/password/change/"
 
 
 def test_somebody_who_is_not_staff_reads_that_it_is_for_staff(client, ada):
