@@ -36,7 +36,6 @@ from accounts.models import (
 from accounts.staff_people import offered
 
 
-
 def to_our_password_page(
     request: HttpRequest, extra_context: dict[str, Any] | None = None
 ) -> HttpResponse:
@@ -103,9 +102,10 @@ class UserAdmin(ReadOnlyAdmin):
     search_fields = ("email",)
     search_help_text = _("E-mail, or the number of a request, a purchase or a receipt.")
     fieldsets = (
-        (None, {"fields": ("email", "display_name", "time_zone")}),
-        (_("Life"), {"fields": (("date_joined", "verified_at", "last_login", "closes_at"),)}),
-        (_("Role"), {"fields": (("is_active", "is_staff", "is_superuser"), "groups")}),
+        (
+            None,
+            {"fields": ("display_name", "time_zone", "date_joined", "verified_at", "last_login")},
+        ),
     )
 
     def get_search_results(

@@ -39,6 +39,8 @@ DOORS = {
     "person_devices": MONEY,
     "person_limits": LEADS,
     "person_roles": {"admin"},
+    "person_photos": MONEY,
+    "person_letter": MONEY,
     "photo_open": DESK,
     "photo_picture": set(),  # nobody, before a reason was given
     "desk": DESK,

@@ -275,6 +275,8 @@ def test_the_page_shows_all_of_one_person_and_nobody_elses(staff, ada, ben):
         assert str(shown) in text
     assert "<dt>Spent</dt><dd>1</dd>" in text
     assert "<dt>Photos kept</dt><dd>1</dd>" in text
+    assert "<dt>Status</dt><dd>suspended</dd>" in text
+    assert "<dt>Reports</dt><dd>0</dd>" in text
     assert "/m/signed/" not in text
     assert "ben@example.org" not in text
     assert "about astronaut" not in text

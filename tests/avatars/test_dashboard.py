@@ -206,8 +206,8 @@ def test_staff_without_figures_see_their_lists_alone(client):
 
 
 def test_every_staff_page_names_a_site_that_is_not_production(viewers, settings):
-    assert "This is local demo, not production." in viewers.get("/admin/").text
+    assert "Not production: local demo" in viewers.get("/admin/").text
     settings.ENVIRONMENT = "staging"
-    assert "This is staging, not production." in viewers.get("/admin/provider/").text
+    assert "Not production: staging" in viewers.get("/admin/provider/").text
     settings.ENVIRONMENT = ""
-    assert "not production" not in viewers.get("/admin/").text
+    assert "Not production" not in viewers.get("/admin/").text
