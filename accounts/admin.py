@@ -101,12 +101,7 @@ class UserAdmin(ReadOnlyAdmin):
     list_select_related = ("wallet",)
     search_fields = ("email",)
     search_help_text = _("E-mail, or the number of a request, a purchase or a receipt.")
-    fieldsets = (
-        (
-            None,
-            {"fields": ("display_name", "time_zone", "date_joined", "verified_at", "last_login")},
-        ),
-    )
+    fields = ("display_name", "time_zone", "date_joined", "verified_at", "last_login")
 
     def get_search_results(
         self, request: HttpRequest, queryset: models.QuerySet[User], search_term: str

@@ -1,6 +1,7 @@
 """What the staff's page about one person shows, and how a person is found by a number.
 
-Knows the nouns, `people` and allauth's. Reads only; the requests, photos and avatars are the other app's.
+Knows the nouns, `people` and allauth's. Reads only; requests, photos and avatars are the other
+app's.
 """
 
 import uuid
