@@ -35,8 +35,17 @@ from accounts.models import (
 )
 from accounts.staff_people import offered
 
-# The site's own way in, with its codes and limits, is the only one.
+
+def to_our_password_page(
+    request: HttpRequest, extra_context: dict[str, Any] | None = None
+) -> HttpResponse:
+    return redirect("account_change_password")
+
+
+# The site's own way in, with its codes and limits, is the only one; the same with the password,
+# whose change a letter tells.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.password_change = to_our_password_page  # type: ignore[method-assign]
 
 # A proved address is money (the welcome credits), tokens and keys of sign-in services are secrets:
 # none of them is for typing into a form. What a role may do stands in config/roles.py.
@@ -92,11 +101,7 @@ class UserAdmin(ReadOnlyAdmin):
     list_select_related = ("wallet",)
     search_fields = ("email",)
     search_help_text = _("E-mail, or the number of a request, a purchase or a receipt.")
-    fieldsets = (
-        (None, {"fields": ("email", "display_name", "time_zone")}),
-        (_("Life"), {"fields": (("date_joined", "verified_at", "last_login", "closes_at"),)}),
-        (_("Role"), {"fields": (("is_active", "is_staff", "is_superuser"), "groups")}),
-    )
+    fields = ("display_name", "time_zone", "date_joined", "verified_at", "last_login")
 
     def get_search_results(
         self, request: HttpRequest, queryset: models.QuerySet[User], search_term: str
@@ -124,7 +129,13 @@ class UserAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         person = self.get_object(request, object_id)
         shown = (
-            {"acts": offered(request.user, person), **person_page.panels(person)} if person else {}
+            {
+                "acts": offered(request.user, person),
+                "is_theirs": request.user.may_act_on(person),
+                **person_page.panels(person),
+            }
+            if person
+            else {}
         )
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 

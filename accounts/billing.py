@@ -80,13 +80,19 @@ class NotForSale(Exception):
     """The pack was retired; nothing was begun."""
 
 
+class Suspended(Exception):
+    """Whoever may not spend credits is sold none; nothing was begun."""
+
+
 # ── Buying ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def start_checkout(user: User, pack: CreditPack) -> str:
     """The address of Stripe's pay page for one pack. The Purchase stands before Stripe is asked, so
-    that no payment can be without one. Raises NotForSale, Unavailable or Refused.
+    that no payment can be without one. Raises NotForSale, Suspended, Unavailable or Refused.
     """
+    if user.suspended_at is not None:
+        raise Suspended
     if not pack.active:
         raise NotForSale
     purchase = Purchase.objects.begin(user, pack)

@@ -41,21 +41,22 @@ class ReasonForm(forms.Form):
 
 class GiftForm(ReasonForm):
     """Credits for one person. `number` makes of two presses one gift; `limit` is the most this
-    member of staff may give at once.
+    member of staff may give one person in a day, `left` what is left of it now.
     """
 
     number = forms.UUIDField(widget=forms.HiddenInput)
 
     field_order = ("amount", "reason", "number")
 
-    def __init__(self, *arguments: Any, limit: int, **named: Any) -> None:  # noqa: ANN401 - Django's contract
+    def __init__(self, *arguments: Any, limit: int, left: int, **named: Any) -> None:  # noqa: ANN401 - Django's contract
         super().__init__(*arguments, **named)
         self.fields["reason"].help_text = _("The person reads this in their credit history.")
         self.fields["amount"] = forms.IntegerField(
             label=_("Credits"),
             min_value=1,
             max_value=limit,
-            help_text=_("1 to %(limit)d at once.") % {"limit": limit},
+            help_text=_("At most %(limit)d in 24 hours for one person; %(left)d are left to you.")
+            % {"limit": limit, "left": left},
         )
         self.order_fields(self.field_order)
 

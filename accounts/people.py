@@ -49,16 +49,16 @@ def lift(person: User, *, actor: User | None, reason: str) -> bool:
     return True
 
 
-def end_devices(person: User, *, actor: User | None, reason: str) -> int:
-    """Sign the person out everywhere. Returns how many devices that were."""
+def end_devices(person: User, *, actor: User | None, reason: str) -> bool:
+    """Sign the person out everywhere: there may always be a session that no list names."""
     with transaction.atomic():
+        person.sign_out()
         sessions = list(UserSession.objects.filter(user=person))
         for session in sessions:
             session.end()
-        if sessions:
-            ended = {"devices": len(sessions)}
-            decide(actor, "devices_ended", person=person, reason=reason, before=ended)
-    return len(sessions)
+        ended = {"devices": len(sessions)}
+        decide(actor, "devices_ended", person=person, reason=reason, before=ended)
+    return True
 
 
 def limits_of(quota: Quota) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """What the staff's page about one person shows, and how a person is found by a number.
 
-Knows the nouns and allauth's. Reads only; the requests, photos and avatars are the other app's.
+Knows the nouns, `people` and allauth's. Reads only; requests, photos and avatars are the other
+app's.
 """
 
 import uuid
@@ -10,7 +11,7 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.db.models import Case, Q, Sum, When
 
-from accounts import money
+from accounts import money, people
 from accounts.models import Kind, Purchase, User
 from accounts.models.wallets import GIFTS
 
@@ -55,6 +56,7 @@ def panels(person: User) -> dict[str, Any]:
         "factors": Authenticator.objects.filter(user=person).order_by("type"),
         "consents": person.consents.order_by("-pk")[:ROWS_SHOWN],
         "quota": person.quota,
+        "roles": people.roles_of(person),
     }
 
 

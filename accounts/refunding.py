@@ -24,12 +24,15 @@ def ask_refund(purchase: Purchase, now: datetime) -> Refund:
     return send_once(purchase.open_refund(now))
 
 
-def send_back(purchase: Purchase, cents: int, *, actor: User, reason: str, number: UUID) -> Refund:
+def send_back(
+    purchase: Purchase, cents: int, *, actor: User, reason: str, number: UUID, most: int
+) -> Refund:
     """Staff send so many cents of a purchase back, with a reason; `number` is their form's, so that
-    pressing twice sends once. Answers and raises as `ask_refund` does.
+    pressing twice sends once. `most` cents of it may be gone in all. Answers and raises as
+    `ask_refund` does.
     """
     return send_once(
-        purchase.open_refund_by_staff(cents, actor=actor, reason=reason, number=number)
+        purchase.open_refund_by_staff(cents, actor=actor, reason=reason, number=number, most=most)
     )
 
 

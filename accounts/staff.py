@@ -16,8 +16,9 @@ from django.db import models
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
 from accounts import billing, gifts, money, refunding
@@ -30,11 +31,12 @@ from accounts.models import (
     ReferenceTaken,
     User,
 )
+from accounts.staff_people import others_only
 
-# What support may do at once; more is for leads (experience.md §7.4).
-GIFT_LIMIT = 50
-GIFT_LIMIT_OF_LEADS = 1000
-REFUND_LIMIT = 2000  # in the smallest unit of the purchase's currency
+# Of one purchase, in the smallest unit of its currency; more is for leads (experience.md §7.4).
+REFUND_LIMIT = 2000
+
+TOO_MUCH = gettext_lazy("That is more than you may give today. Ask a lead. Nothing was given.")
 
 View = Callable[..., HttpResponse]
 
@@ -85,13 +87,17 @@ def give_credits(request: StaffRequest, pk: int) -> HttpResponse:
     travels along: however often it is pressed, it gives once.
     """
     person = get_object_or_404(User.objects.select_related("wallet"), pk=pk)
-    is_lead = request.user.has_perm("accounts.give_more")
-    limit = GIFT_LIMIT_OF_LEADS if is_lead else GIFT_LIMIT
+    others_only(request.user, person)
+    limit = gifts.allowance_of(request.user).to_one
+    left = gifts.left_today(person, request.user, timezone.now())
     asked = request.POST if request.method == "POST" else None
-    form = GiftForm(asked, limit=limit, initial={"number": uuid.uuid4()})
+    form = GiftForm(asked, limit=limit, left=left, initial={"number": uuid.uuid4()})
     is_valid = form.is_valid()
     if is_valid and "confirmed" in request.POST:
         return give(request, person, form, actor=request.user)
+    if is_valid and form.cleaned_data["amount"] > left:
+        form.add_error("amount", TOO_MUCH)
+        is_valid = False
     context: dict[str, Any] = {"title": _("Give credits"), "person": person}
     if is_valid:
         amount, wallet = form.cleaned_data["amount"], person.wallet
@@ -112,6 +118,8 @@ def give(request: HttpRequest, person: User, form: GiftForm, *, actor: User) -> 
         )
     except ReferenceTaken:
         messages.error(request, _("This form has already given credits. Nothing more was given."))
+    except gifts.TooMuch:
+        messages.error(request, TOO_MUCH)
     else:
         person.wallet.refresh_from_db()
         given = ngettext(
@@ -133,11 +141,17 @@ def refund_purchase(request: StaffRequest, public_id: uuid.UUID) -> HttpResponse
     purchase = get_object_or_404(
         Purchase.objects.select_related("user__wallet"), public_id=public_id
     )
-    is_lead = request.user.has_perm("accounts.refund_more")
+    others_only(request.user, purchase.user)
     left = purchase.returnable_cents() if purchase.state in REFUNDABLE else 0
-    limit = left if is_lead else min(left, REFUND_LIMIT)
-    if not limit:
-        messages.error(request, _("No money of this purchase is left to send back."))
+    most = most_of(purchase, request.user)
+    limit = min(left, most - purchase.gone_cents())
+    if limit <= 0:
+        messages.error(
+            request,
+            _("What support may send back of a purchase has been sent. Ask a lead.")
+            if left
+            else _("No money of this purchase is left to send back."),
+        )
         return back_to(purchase)
     asked = request.POST if request.method == "POST" else None
     form = MoneyBackForm(asked, limit=limit, currency=purchase.currency, number=uuid.uuid4())
@@ -161,6 +175,11 @@ def refund_purchase(request: StaffRequest, public_id: uuid.UUID) -> HttpResponse
 REFUNDABLE = (Purchase.State.PAID, Purchase.State.ODD)
 
 
+def most_of(purchase: Purchase, actor: User) -> int:
+    """How many cents of this purchase may be gone in all when `actor` has sent some back."""
+    return purchase.paid_cents if actor.has_perm("accounts.refund_more") else REFUND_LIMIT
+
+
 def send_back(
     request: HttpRequest, purchase: Purchase, form: MoneyBackForm, *, actor: User
 ) -> HttpResponse:
@@ -172,6 +191,7 @@ def send_back(
             actor=actor,
             reason=form.cleaned_data["reason"],
             number=form.cleaned_data["number"],
+            most=most_of(purchase, actor),
         )
     except (NothingToRefund, NotEnoughCredits):
         messages.error(request, _("Money or credits moved in the meantime. Nothing was sent."))
@@ -197,8 +217,12 @@ def accept_purchase(request: StaffRequest, public_id: uuid.UUID) -> HttpResponse
     purchase = get_object_or_404(
         Purchase.objects.select_related("user__wallet"), public_id=public_id
     )
+    others_only(request.user, purchase.user)
     if purchase.state != Purchase.State.ODD:
         messages.error(request, _("This purchase does not wait for a decision any more."))
+        return back_to(purchase)
+    if purchase.credits > gifts.allowance_of(request.user).to_one:
+        messages.error(request, _("So many credits for what came: a lead decides this."))
         return back_to(purchase)
     form = ReasonForm(request.POST if request.method == "POST" else None)
     if form.is_valid():

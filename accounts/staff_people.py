@@ -104,8 +104,18 @@ def may(user: User | AnonymousUser, act: Act) -> bool:
     return user.has_perm(act.right) if act.right else user.is_superuser
 
 
-def offered(user: User | AnonymousUser, person: User) -> list[dict[str, Words]]:
+def others_only(actor: User, person: User | None) -> None:
+    """Raises PermissionDenied when this is for somebody else to decide."""
+    if not actor.may_act_on(person):
+        raise PermissionDenied(
+            _("Nobody decides about themself, and about colleagues an admin alone.")
+        )
+
+
+def offered(user: User, person: User) -> list[dict[str, Words]]:
     """The acts this member of staff can do to this person now."""
+    if not user.may_act_on(person):
+        return []
     senseless = "suspend" if person.suspended_at else "lift"
     return [
         {"address": reverse(f"person_{name}", args=[person.pk]), "title": act.title}
@@ -122,6 +132,7 @@ def act_on_person(request: PersonRequest, pk: int, name: str) -> HttpResponse:
     if not may(actor, act):
         raise PermissionDenied
     person = get_object_or_404(User.objects.select_related("wallet", "quota"), pk=pk)
+    others_only(actor, person)
     asked = request.POST if request.method == "POST" else None
     form = act.form(asked, initial=act.starts(person))
     is_valid = form.is_valid()

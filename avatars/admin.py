@@ -1,7 +1,7 @@
 """The staff's view of photos, requests, attempts, pictures and machinery. Nothing is written here.
 
-Knows the nouns, storage, reconciling and `rule_admin`. No list shows a picture, no page shows a
-face; an avatar is blurred.
+Knows the nouns, reconciling and `rule_admin`. No list and no page shows a
+picture or a face.
 """
 
 from django.contrib import admin
@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from avatars import rule_admin, storage
+from avatars import rule_admin
 from avatars.models import (
     Attempt,
     Avatar,
@@ -145,24 +145,15 @@ class FacePhotoAdmin(ReadOnlyAdmin):
 
 @admin.register(Avatar)
 class AvatarAdmin(ReadOnlyAdmin):
+    """What is known about a picture. Nobody looks at it here: private avatars are never sampled,
+    and what was reported or shared is looked at on the desk.
+    """
+
     list_display = ("public_id", "user", "style", "created_at", "gift", "hidden", "trashed_at")
     list_filter = ("style", "gift", "hidden")
     list_select_related = ("user",)
     search_fields = ("=public_id", "=mark_id", "user__email")
     exclude = ("file", "thumb", "alt")
-    readonly_fields = ("blurred",)
-
-    class Media:
-        css = {"all": ["css/keep.css"]}
-
-    @admin.display(description=_("Picture, blurred"))
-    def blurred(self, avatar: Avatar) -> str:
-        if avatar.thumb is None:
-            return "–"
-        return format_html(
-            '<img class="p-blurred" src="{}" alt="" width="256" height="384">',
-            storage.link(avatar.thumb.key),
-        )
 
 
 @admin.register(StoredFile)

@@ -13,13 +13,15 @@ from django.db.models.functions import TruncHour
 from accounts.models import BookCheck, Kind, Purchase, Transfer, User
 from accounts.models.wallets import GIFTS
 from avatars import measuring, reconciling
-from avatars.models import AvatarRequest, Breaker, State, Takedown
+from avatars.models import AvatarRequest, Breaker, Reason, State, Takedown
 from avatars.models.attempts import Service
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 # Banks may ask a payment back for about so long (Stripe: 120 days for most reasons).
 DISPUTE_PERIOD = timedelta(days=120)
+# Failures that no provider can help: nobody decided, the line was too long, our own fault.
+OURS = frozenset({Reason.REVIEW_LATE, Reason.LINE_LATE, Reason.OURS})
 PARTS_OF_BOOKS = 2  # wallets and requests, an audit each
 
 
@@ -41,6 +43,7 @@ class Figures:
     under_way: int = 0
     ended_hour: int = 0
     failed_hour: int = 0
+    ours_hour: int = 0
     hours: list[dict[str, Any]] = field(default_factory=list)
     reasons: list[tuple[str, int]] = field(default_factory=list)
     credits: dict[str, int] = field(default_factory=dict)
@@ -105,6 +108,7 @@ def count_ended(found: Figures, now: datetime) -> None:
             found.ended_hour += row["recent"]
         if row["state"] == State.FAILED:
             found.failed_hour += row["recent"]
+            found.ours_hour += row["recent"] if row["reason"] in OURS else 0
             reasons[row["reason"]] = reasons.get(row["reason"], 0) + row["n"]
     found.hours = [hours[hour] for hour in sorted(hours, reverse=True)]
     found.reasons = sorted(reasons.items(), key=lambda each: -each[1])

@@ -141,8 +141,12 @@ def until_due(line: Line, now: datetime, limits: tuple[timedelta, timedelta]) ->
     if line.deadline is None:
         return since(line.oldest, now), "ok"
     left, (warn, bad) = line.deadline - now, limits
-    until = {"time": timesince(now, line.deadline, depth=1)}
-    more = f"{since(line.oldest, now)} · " + (_("nearest deadline in %(time)s") % until)
+    if left <= timedelta(0):
+        late = {"time": timesince(line.deadline, now, depth=1)}
+        told = _("deadline passed %(time)s ago") % late
+    else:
+        told = _("nearest deadline in %(time)s") % {"time": timesince(now, line.deadline, depth=1)}
+    more = f"{since(line.oldest, now)} · {told}"
     return more, "bad" if left <= bad else "warn" if left <= warn else "ok"
 
 

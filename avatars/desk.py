@@ -316,6 +316,8 @@ def suspend(request: PersonRequest, public_id: uuid.UUID) -> HttpResponse:
     if not reviewing.is_lead(request.user):
         raise PermissionDenied
     item = get_object_or_404(ReviewItem.objects.for_decision(), public_id=public_id)
+    if not request.user.may_act_on(item.person):
+        raise PermissionDenied
     form = ReasonForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         suspended = moderation.suspend(item, request.user, form.cleaned_data["reason"])

@@ -43,10 +43,9 @@ def pause(minutes: int, *, actor: User, reason: str, now: datetime) -> bool:
 def resume(*, actor: User, reason: str, now: datetime) -> bool:
     """End every pause. False when drawing did not pause."""
     breaker = Breaker.of(Service.FACE_GEN)
-    if not breaker.is_pausing(now):
-        return False
     with transaction.atomic():
-        breaker.resume()
+        if not breaker.resume(now):
+            return False
         before = {"until": told(breaker.pauses_until), "why": breaker.reason}
         decide(actor, "drawing_resumed", subject=SUBJECT, reason=reason, before=before)
     return True

@@ -4,15 +4,14 @@ Knows watching, measuring, intervening, the board and the admin's frame. Asks th
 its books were noted by the clock, so that the page answers while the provider hangs.
 """
 
-from collections.abc import Callable
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse_lazy
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -21,12 +20,14 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.models import Decision
 from avatars import counting, intervening, measuring, tasks, watching
+from avatars.confirming import asked, confirmed, others_only
 from avatars.models import AvatarRequest, Breaker, Reason
 from avatars.models.attempts import Service
 from avatars.staff_forms import PauseForm, ReasonForm
 from avatars.views import board
 from avatars.views.guards import PersonRequest
 
+PROVIDER = reverse_lazy("provider")
 TONES = {"up": "ok", "slow": "warn", "paused": "warn", "failing": "bad", "asleep": "bad"}
 VERDICTS: dict[str, str | Promise] = {
     "up": gettext_lazy("Up"),
@@ -48,6 +49,7 @@ def provider(request: HttpRequest) -> HttpResponse:
     word, why = watching.verdict(
         status,
         failed=ended.failed_hour,
+        ours=ended.ours_hour,
         ended=ended.ended_hour,
         is_slow=board.weather() == "slow",
     )
@@ -82,33 +84,6 @@ def provider(request: HttpRequest) -> HttpResponse:
 
 # ── Acts ────────────────────────────────────────────────────────────────────────────────────────
 
-Do = Callable[[ReasonForm], bool]
-
-
-def confirmed(
-    request: HttpRequest, form: ReasonForm, do: Do, *, done: str, **words: str | Promise
-) -> HttpResponse:
-    """The form, a look at what will be, then the act."""
-    is_valid = form.is_valid()
-    if is_valid and "confirmed" in request.POST:
-        if do(form):
-            messages.success(request, done)
-        else:
-            messages.warning(request, _("Nothing changed: it has moved on meanwhile."))
-        return redirect("provider")
-    context = {
-        **admin.site.each_context(request),
-        **words,
-        "form": form,
-        "is_final": is_valid,
-    }
-    status = 422 if form.is_bound and not is_valid else 200
-    return render(request, "avatars/provider_act.html", context, status=status)
-
-
-def asked(request: HttpRequest) -> Any:  # noqa: ANN401 - a form's data
-    return request.POST if request.method == "POST" else None
-
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @admin.site.admin_view
@@ -124,6 +99,7 @@ def pause(request: PersonRequest) -> HttpResponse:
         request,
         PauseForm(asked(request)),
         do,
+        back=PROVIDER,
         title=gettext_lazy("Pause drawing"),
         subject=settings.FACE_GEN_URL,
         what=gettext_lazy(
@@ -146,6 +122,7 @@ def resume(request: PersonRequest) -> HttpResponse:
         request,
         ReasonForm(asked(request)),
         do,
+        back=PROVIDER,
         title=gettext_lazy("Resume drawing"),
         subject=settings.FACE_GEN_URL,
         what=gettext_lazy(
@@ -159,7 +136,10 @@ def resume(request: PersonRequest) -> HttpResponse:
 @admin.site.admin_view
 @permission_required("avatars.settle_request", raise_exception=True)
 def look_again(request: PersonRequest, public_id: UUID) -> HttpResponse:
-    avatar_request = get_object_or_404(AvatarRequest, public_id=public_id)
+    avatar_request = get_object_or_404(
+        AvatarRequest.objects.select_related("user"), public_id=public_id
+    )
+    others_only(request.user, avatar_request.user)
 
     def do(form: ReasonForm) -> bool:
         reason = form.cleaned_data["reason"]
@@ -174,6 +154,7 @@ def look_again(request: PersonRequest, public_id: UUID) -> HttpResponse:
         request,
         ReasonForm(asked(request)),
         do,
+        back=PROVIDER,
         title=gettext_lazy("Look again"),
         subject=str(avatar_request.public_id),
         what=gettext_lazy(
@@ -188,8 +169,9 @@ def look_again(request: PersonRequest, public_id: UUID) -> HttpResponse:
 @permission_required("avatars.settle_request", raise_exception=True)
 def fail(request: PersonRequest, public_id: UUID) -> HttpResponse:
     avatar_request = get_object_or_404(
-        AvatarRequest.objects.select_related("hold__wallet"), public_id=public_id
+        AvatarRequest.objects.select_related("user", "hold__wallet"), public_id=public_id
     )
+    others_only(request.user, avatar_request.user)
 
     def do(form: ReasonForm) -> bool:
         reason = form.cleaned_data["reason"]
@@ -201,6 +183,7 @@ def fail(request: PersonRequest, public_id: UUID) -> HttpResponse:
         request,
         ReasonForm(asked(request)),
         do,
+        back=PROVIDER,
         title=gettext_lazy("Fail and return"),
         subject=str(avatar_request.public_id),
         what=gettext_lazy(

@@ -242,19 +242,32 @@ def late_requests(user: User, now: datetime) -> list[int]:
     return list(failed.values_list("request", flat=True).distinct())
 
 
-def take_photos(user: User, why: Gone, now: datetime) -> int:
-    """All of a person's photos, and what a writer of theirs has just begun to put."""
+def take_photos(user: User, why: Gone, now: datetime, *, and_begun: bool = True) -> int:
+    """All of a person's photos, and what a writer of theirs has just begun to put (`and_begun`)."""
     photos = list(
         FacePhoto.objects.filter(user=user, deleted_at=None).select_related("file", "thumb")
     )
     taken = [photo.pk for photo in photos if photo.take_away(why, now, now + RECORD_DELAY)]
     begun = StoredFile.objects.filter(user=user, state=FileState.WRITING)
-    files = [*begun.values_list("pk", flat=True)]
+    files = [*begun.values_list("pk", flat=True)] if and_begun else []
     files += [pk for photo in photos for pk in (photo.file_id, photo.thumb_id) if pk]
     doom(files, taken, now)
     if taken:
         Export.objects.filter(user=user).void(now)
     return len(taken)
+
+
+def erase_all(user: User, why: Gone) -> int:
+    """Every photo of a person, as `erase` deletes one, in one transaction; a picture of theirs that
+    is being stored just now stays. Returns how many went.
+    """
+    with transaction.atomic():
+        user.wallet.lock()  # from here on nobody submits
+        now = timezone.now()
+        waiting = AvatarRequest.objects.filter(user=user, state__in=[State.HELD, State.QUEUED])
+        for avatar_request in waiting.select_related("hold__wallet"):
+            avatar_request.finish(State.CANCELLED, Reason.PHOTO_DELETED, now=now)
+        return take_photos(user, why, now, and_begun=False)
 
 
 def change_keep(photo: FacePhoto, keep: Keep) -> None:

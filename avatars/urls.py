@@ -6,7 +6,7 @@ Knows the views, the desk and webhooks. Ids are UUIDs or tokens, never row numbe
 
 from django.urls import path
 
-from avatars import dashboard, desk, provider_page, takedown_desk, webhooks
+from avatars import dashboard, desk, person_acts, provider_page, takedown_desk, webhooks
 from avatars.views import (
     belongings,
     create,
@@ -81,6 +81,8 @@ urlpatterns = [
     path("p/face/<str:token>/", webhooks.face_link, name="face_link"),
     path("webhooks/provider/<str:token>/", webhooks.doorbell, name="doorbell"),
     path("admin/", dashboard.page, name="dashboard"),
+    path("admin/people/<int:pk>/photos/", person_acts.delete_photos, name="person_photos"),
+    path("admin/people/<int:pk>/letter/", person_acts.resend, name="person_letter"),
     path("admin/provider/", provider_page.provider, name="provider"),
     path("admin/provider/pause/", provider_page.pause, name="provider_pause"),
     path("admin/provider/resume/", provider_page.resume, name="provider_resume"),

@@ -13,7 +13,10 @@ READS = (
     "avatars.view_avatarrequest avatars.view_attempt avatars.view_storedfile avatars.view_breaker "
     "avatars.view_heartbeat avatars.view_figures"
 )
-SUPPORTS = "accounts.add_transfer accounts.refund_purchase accounts.end_devices"
+SUPPORTS = (
+    "accounts.add_transfer accounts.refund_purchase accounts.end_devices accounts.resend_letter "
+    "avatars.delete_facephoto"
+)
 MODERATES = (
     "avatars.view_avatar avatars.view_facephoto avatars.open_facephoto avatars.moderate "
     "avatars.decide_takedown "

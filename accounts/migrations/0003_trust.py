@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AlterModelOptions(
             name='user',
-            options={'permissions': [('suspend_user', 'Can suspend a person and lift it'), ('end_devices', 'Can sign a person out everywhere')]},
+            options={'permissions': [('suspend_user', 'Can suspend a person and lift it'), ('end_devices', 'Can sign a person out everywhere'), ('resend_letter', 'Can send a person a letter again')]},
         ),
         migrations.AddField(
             model_name='user',

@@ -304,11 +304,14 @@ class Purchase(models.Model):
         """
         return min(self.paid_cents * credits // self.credits, self.returnable_cents())
 
+    def gone_cents(self) -> int:
+        """What has gone back, or been asked back."""
+        waiting = [each for each in self.refunds.all() if each.state == Refund.State.ASKED]
+        return self.returned_cents + sum(each.amount_cents for each in waiting)
+
     def returnable_cents(self) -> int:
         """What was paid and has not gone back, nor been asked back."""
-        waiting = [each for each in self.refunds.all() if each.state == Refund.State.ASKED]
-        asked = sum(each.amount_cents for each in waiting)
-        return max(0, self.paid_cents - self.returned_cents - asked)
+        return max(0, self.paid_cents - self.gone_cents())
 
     @transaction.atomic
     def open_refund(self, now: datetime) -> Refund:
@@ -336,16 +339,19 @@ class Purchase(models.Model):
         actor: Any,  # noqa: ANN401 - see accept
         reason: str,
         number: UUID,
+        most: int,
     ) -> Refund:
         """Staff send `cents` back, also for credits that were used: of the unused ones it takes
         those that so much money bought, and nobody owes any for it. Pressed twice (`number`), done
-        once. Raises NothingToRefund when so much is not with us, NotEnoughCredits as above.
+        once. Raises NothingToRefund when so much is not with us or more than `most` would be gone
+        in all, NotEnoughCredits as above.
         """
         self._touch()
         done = Refund.objects.filter(public_id=number, purchase=self).first()
         if done:
             return done
-        if self.state not in (self.State.PAID, self.State.ODD) or cents > self.returnable_cents():
+        left = min(self.paid_cents, most) - self.gone_cents()
+        if self.state not in (self.State.PAID, self.State.ODD) or cents > left:
             raise NothingToRefund
         credits = self.credits_by_staff(cents)
         refund = self.refunds.create(

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models, transaction
+from django.db.models import F
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -64,6 +65,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         permissions = [
             ("suspend_user", "Can suspend a person and lift it"),
             ("end_devices", "Can sign a person out everywhere"),
+            ("resend_letter", "Can send a person a letter again"),
         ]
         constraints = [
             models.UniqueConstraint(Lower("email"), name="one_user_per_address_in_any_case"),
@@ -97,6 +99,18 @@ class User(AbstractBaseUser, PermissionsMixin):
     def suspend(self, now: datetime) -> bool:
         """They may look and leave, but not make. False: it was so already."""
         return bool(User.objects.filter(pk=self.pk, suspended_at=None).update(suspended_at=now))
+
+    def may_act_on(self, person: "User | None") -> bool:
+        """As a member of staff: nobody decides about themself, and about colleagues an admin alone.
+        What belongs to nobody any more is anybody's.
+        """
+        if person is None:
+            return True
+        return self.pk != person.pk and (self.is_superuser or not person.is_staff)
+
+    def sign_out(self) -> None:
+        """Every device, also one that no list names: a session is as old as `sign_outs` says."""
+        User.objects.filter(pk=self.pk).update(sign_outs=F("sign_outs") + 1)
 
     def stop_sharing(self, now: datetime) -> bool:
         """They publish nothing any more. False: it was so already."""

@@ -8,6 +8,7 @@ other side of a transfer is a house pocket, a name without a row, so there is no
 for. Amounts are whole credits. Transfers are never edited: a mistake is answered by a new row.
 """
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -262,6 +263,10 @@ class Wallet(models.Model):
 class TransferQuerySet(models.QuerySet["Transfer"]):
     def history(self) -> "TransferQuerySet":
         return self.order_by("-pk")
+
+    def given_by_staff(self, since: datetime) -> "TransferQuerySet":
+        """Gifts that somebody chose to make, whatever for."""
+        return self.filter(kind=Kind.ADJUST_UP, actor__isnull=False, created_at__gt=since)
 
 
 class Transfer(models.Model):

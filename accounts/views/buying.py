@@ -40,6 +40,8 @@ def buy(request: PersonRequest, pack: int) -> HttpResponse:
         address = billing.start_checkout(request.user, get_object_or_404(CreditPack, pk=pack))
     except billing.NotForSale:
         messages.error(request, _("That pack isn't sold any more. No charge was made."))
+    except billing.Suspended:
+        messages.error(request, _("Your account is suspended: you can buy no credits."))
     except billing.Unavailable as away:
         logger.warning("no checkout", extra={"why": str(away)})
         messages.error(

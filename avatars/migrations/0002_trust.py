@@ -184,7 +184,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='facephoto',
             name='gone_because',
-            field=models.CharField(blank=True, choices=[('owner', 'deleted by its owner'), ('date', 'its time had come'), ('consent', 'consent withdrawn'), ('closed', 'the account was closed')], max_length=8),
+            field=models.CharField(blank=True, choices=[('owner', 'deleted by its owner'), ('date', 'its time had come'), ('consent', 'consent withdrawn'), ('closed', 'the account was closed'), ('staff', 'deleted by staff')], max_length=8),
         ),
         migrations.AddField(
             model_name='facephoto',

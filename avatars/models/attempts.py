@@ -232,6 +232,11 @@ FAILURES_WITHIN = timedelta(minutes=1)
 STORAGE_REST = timedelta(seconds=30)
 
 
+# Why it pauses, where the staff's page must tell us from them.
+OUR_ACCOUNT = "our account"
+FULL = "full"
+
+
 class Breaker(models.Model):
     """Pause and narrow, then widen: how many orders we dare at once, and whether now."""
 
@@ -303,9 +308,13 @@ class Breaker(models.Model):
         """Staff's pause: nothing is sent before then. Why stands in their Decision."""
         Breaker.objects.filter(pk=self.pk).update(stopped_until=until)
 
-    def resume(self) -> None:
-        """Staff end every pause. Strikes stay: after a fault the first order goes alone."""
-        Breaker.objects.filter(pk=self.pk).update(stopped_until=None, paused_until=None, reason="")
+    def resume(self, now: datetime) -> bool:
+        """Staff end every pause. Strikes stay: after a fault the first order goes alone. False:
+        none was on any more.
+        """
+        pausing = Q(paused_until__gt=now) | Q(stopped_until__gt=now)
+        row = Breaker.objects.filter(pausing, pk=self.pk)
+        return bool(row.update(stopped_until=None, paused_until=None, reason=""))
 
     def full(self, retry_after: float | None, now: datetime) -> None:
         """The provider is full: everybody pauses, and there is one place fewer; only one, however
@@ -313,7 +322,7 @@ class Breaker(models.Model):
         """
         seconds = min(300.0, max(5.0, retry_after)) if retry_after else FULL_PAUSE.total_seconds()
         self._undisturbed(now).update(width=max(1, self.width_now(now) - 1), narrowed_at=now)
-        self.pause(now + timedelta(seconds=seconds), "full")
+        self.pause(now + timedelta(seconds=seconds), FULL)
 
     def _undisturbed(self, now: datetime) -> models.QuerySet["Breaker"]:
         """This row, unless it pauses: what fails during a pause left before it, and belongs to the
@@ -335,7 +344,7 @@ class Breaker(models.Model):
     def account_trouble(self, now: datetime, reason: str) -> None:
         """Key, funds or route: nothing will work until staff have looked; then one at a time."""
         Breaker.objects.filter(pk=self.pk).update(strikes=STRIKES_TO_NARROW)
-        self.pause(now + ACCOUNT_PAUSE, reason)
+        self.pause(now + ACCOUNT_PAUSE, f"{OUR_ACCOUNT}: {reason}")
 
     def failure(self, now: datetime) -> None:
         """The storage did not take an object; `narrowed_at` is the first failure of the minute."""

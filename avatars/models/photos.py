@@ -36,6 +36,7 @@ class Gone(models.TextChoices):
     DATE = "date", "its time had come"
     CONSENT = "consent", "consent withdrawn"
     CLOSED = "closed", "the account was closed"
+    STAFF = "staff", "deleted by staff"
 
 
 class KeepDefault(models.Model):

@@ -8,6 +8,7 @@ from typing import Any
 from django import template
 
 from accounts.models import User
+from avatars.models import ReviewKind
 
 register = template.Library()
 ROWS_SHOWN = 20
@@ -23,4 +24,5 @@ def person_panels(context: template.Context, person: User) -> dict[str, Any]:
         "request_count": person.requests.count(),
         "photo_count": person.photos.filter(deleted_at=None).count(),
         "avatar_count": person.avatars.count(),
+        "report_count": person.reviews.filter(kind=ReviewKind.REPORT).count(),
     }

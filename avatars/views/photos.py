@@ -78,6 +78,9 @@ def new(request: PersonRequest) -> HttpResponse:
     """Guidance, the file field, and what we think of the photo. Consent stands before all."""
     if request.method == "GET" and "photo" in request.GET:
         return verdict_page(request, present_photo(request, request.GET["photo"]))
+    if request.user.suspended_at is not None:
+        messages.error(request, words.barred(request.user))
+        return redirect("faces")
     agreed = standing_consent(request.user)
     if agreed is None:
         return consent_page(request, ConsentForm())

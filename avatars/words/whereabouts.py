@@ -21,6 +21,7 @@ GONE: dict[str, Words] = {
     Gone.DATE: gettext_lazy("Its date had come: deleted, for good."),
     Gone.CONSENT: gettext_lazy("You withdrew your consent: deleted, for good."),
     Gone.CLOSED: gettext_lazy("Your account was closing: deleted, for good."),
+    Gone.STAFF: gettext_lazy("Our staff deleted it, for good."),
 }
 DELETED = gettext_lazy("Deleted, for good.")
 

@@ -3,6 +3,8 @@
 Knows the factories, the roles and the pages.
 """
 
+import io
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -118,6 +120,30 @@ def test_a_suspended_person_signs_in_and_looks_and_makes_nothing(staff, ada):
         generation.submit(suspended, factories.wish(photo))
 
 
+def test_a_suspended_person_buys_and_uploads_nothing_and_takes_what_is_theirs(staff, ada):
+    pack, avatar = factories.create_pack(), factories.create_avatar(ada)
+    photos = ada.photos.count()
+    act(as_(staff("lead")), "suspend", ada)
+    client = Client()
+    client.post("/accounts/login/", {"login": ada.email, "password": "correct horse battery"})
+    client.post("/accounts/reauthenticate/", {"password": "correct horse battery"})
+    page = client.post(reverse("credits_buy", args=[pack.pk]), follow=True).text
+    assert "Your account is suspended: you can buy no credits." in page
+    assert "Buy for" not in page
+    assert not ada.purchases.exists()
+    upload = {"photo": io.BytesIO(factories.TINY_JPEG), "keep": "30d"}
+    page = client.post(reverse("face_new"), upload, follow=True).text
+    assert "you can look and leave, but not make" in page
+    assert ada.photos.count() == photos
+    client.post(reverse("avatar_share", args=[avatar.public_id]), {"period": "week"})
+    assert not ada.shares.exists()
+    for name in ("gallery", "data", "credits", "credits_statement", "account_close", "faces"):
+        assert client.get(reverse(name)).status_code == 200, name
+    assert client.get(reverse("avatar", args=[avatar.public_id])).status_code == 200
+    client.post(reverse("data"))
+    assert ada.exports.count() == 1
+
+
 def test_the_person_hears_of_both_and_not_of_the_reason(staff, ada, mailoutbox):
     lead = as_(staff("lead"))
     act(lead, "suspend", ada)
@@ -176,6 +202,30 @@ def test_ending_devices_signs_out_everywhere_and_nobody_else(staff, ada, ben):
     assert trail(ada) == [("devices_ended", support.pk, REASON, {"devices": 1}, {})]
 
 
+def test_ending_devices_ends_those_that_no_list_names(staff, ada):
+    unlisted = as_(ada)
+    assert unlisted.get("/gallery/").status_code == 200
+    act(as_(staff("support")), "devices", ada)
+    assert unlisted.get("/gallery/").status_code == 302
+    assert trail(ada)[0][3] == {"devices": 0}
+
+
+def test_nobody_acts_on_themself_and_on_colleagues_an_admin_alone(staff, ada):
+    lead, admin = staff("lead"), staff("admin")
+    cases = [(lead, lead), (admin, admin), (lead, admin), (lead, staff("viewer"))]
+    for actor, person in cases:
+        before = list(Decision.objects.values_list("pk", flat=True))
+        for name in ("suspend", "lift", "devices", "limits"):
+            facts = LIMITS if name == "limits" else {}
+            assert act(as_(actor), name, person, **facts).status_code == 403
+        page = as_(actor).get(reverse("admin:accounts_user_change", args=[person.pk])).text
+        assert f"/admin/people/{person.pk}/" not in page
+        assert list(Decision.objects.values_list("pk", flat=True)) == before
+    assert act(as_(admin), "roles", admin).status_code == 403
+    assert act(as_(admin), "suspend", lead).status_code == 302
+    assert User.objects.get(pk=lead.pk).suspended_at is not None
+
+
 def test_limits_change_with_what_they_were(staff, ada, ben):
     lead = staff("lead")
     act(as_(lead), "limits", ada, **LIMITS)
@@ -225,6 +275,8 @@ def test_the_page_shows_all_of_one_person_and_nobody_elses(staff, ada, ben):
         assert str(shown) in text
     assert "<dt>Spent</dt><dd>1</dd>" in text
     assert "<dt>Photos kept</dt><dd>1</dd>" in text
+    assert "<dt>Status</dt><dd>suspended</dd>" in text
+    assert "<dt>Reports</dt><dd>0</dd>" in text
     assert "/m/signed/" not in text
     assert "ben@example.org" not in text
     assert "about astronaut" not in text

@@ -5,9 +5,13 @@ Knows the factories. The limits are those of experience.md §7.4.
 
 import re
 import uuid
+from datetime import timedelta
 
 import pytest
+import time_machine
 from django.contrib.auth.models import Permission
+from django.test import Client
+from django.utils import timezone
 from django.utils.html import escape
 
 from accounts.models import Kind, Transfer, User
@@ -75,7 +79,7 @@ def test_the_form_says_who_and_what_they_have(supports, ada, ben):
     text = supports.get(address(ada)).text
     assert "ada@example.org" in text
     assert "10 credits" in text
-    assert "1 to 50 at once." in text
+    assert "At most 50 in 24 hours for one person; 50 are left to you." in text
     assert "ben@example.org" not in text
 
 
@@ -174,3 +178,65 @@ def test_the_same_form_with_something_else_in_it_says_that_nothing_more_was_give
     page = supports.post(address(ada), form | changed, follow=True).text
     assert "Nothing more was given." in page
     assert [transfer.amount for transfer in given_to(ada)] == [5]
+
+
+# ── A day's limits ──────────────────────────────────────────────────────────────────────────────
+
+
+def more_support() -> Client:
+    """A colleague with the same right."""
+    colleague = factories.create_user(is_staff=True)
+    colleague.user_permissions.set(Permission.objects.filter(codename="add_transfer"))
+    client = Client()
+    client.force_login(colleague)
+    return client
+
+
+def test_fifty_and_fifty_again_is_fifty_whoever_presses(supports, ada):
+    supports.post(address(ada), asked(amount=30, confirmed="yes"))
+    for client in (supports, more_support()):
+        page = client.post(address(ada), asked(amount=21))
+        assert page.status_code == 422
+        assert "That is more than you may give today. Ask a lead." in page.text
+        client.post(address(ada), asked(amount=21, confirmed="yes"))
+    assert [gift.amount for gift in given_to(ada)] == [30]
+    supports.post(address(ada), asked(amount=20, confirmed="yes"))
+    assert [gift.amount for gift in given_to(ada)] == [30, 20]
+
+
+def test_the_day_goes_by(supports, ada):
+    supports.post(address(ada), asked(amount=50, confirmed="yes"))
+    with time_machine.travel(timezone.now() + timedelta(hours=24, minutes=1)):
+        assert "50 are left to you" in supports.get(address(ada)).text
+        supports.post(address(ada), asked(amount=50, confirmed="yes"))
+    assert len(given_to(ada)) == 2
+
+
+def test_pressing_the_last_fifty_twice_is_no_fault(supports, ada):
+    form = asked(amount=50, confirmed="yes")
+    supports.post(address(ada), form)
+    page = supports.post(address(ada), form, follow=True)
+    assert "50 credits given to ada@example.org" in page.text
+    assert len(given_to(ada)) == 1
+
+
+def test_many_people_make_no_fortune(supports, support):
+    for _number in range(11):
+        supports.post(address(factories.create_user()), asked(amount=50, confirmed="yes"))
+    assert sum(gift.amount for gift in Transfer.objects.filter(actor=support)) == 500
+
+
+# ── Oneself and colleagues ──────────────────────────────────────────────────────────────────────
+
+
+def test_nobody_gives_to_themself_and_to_colleagues_an_admin_alone(supports, support, mo, ben):
+    colleague = factories.create_user(is_staff=True)
+    for person in (support, colleague):
+        page = supports.post(address(person), asked(confirmed="yes"))
+        assert page.status_code == 403
+        assert "Nobody decides about themself, and about colleagues an admin alone." in page.text
+        assert address(person) not in supports.get(f"/admin/accounts/user/{person.pk}/change/").text
+    supports.force_login(mo)
+    assert supports.post(address(mo), asked(confirmed="yes")).status_code == 403
+    assert supports.post(address(colleague), asked(confirmed="yes")).status_code == 302
+    assert [len(given_to(each)) for each in (support, mo, colleague)] == [0, 0, 1]

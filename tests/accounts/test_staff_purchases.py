@@ -37,6 +37,13 @@ def supports(client, support):
 
 
 @pytest.fixture
+def leads(supports, support):
+    """The same person, who may give more than support."""
+    support.user_permissions.add(Permission.objects.get(codename="give_more"))
+    return supports
+
+
+@pytest.fixture
 def eve(db) -> User:
     """Nothing but what she buys."""
     return factories.create_user("eve@example.org")
@@ -194,7 +201,9 @@ def test_never_more_goes_back_than_came(till, supports, support, eve, bought):
     supports.post(refund_page(bought), asked("6.00", confirmed="yes"))
     assert "less than or equal to 3.00" in supports.post(refund_page(bought), asked("3.01")).text
     with pytest.raises(NothingToRefund):
-        refunding.send_back(bought, 301, actor=support, reason=REASON, number=uuid.uuid4())
+        refunding.send_back(
+            bought, 301, actor=support, reason=REASON, number=uuid.uuid4(), most=900
+        )
     supports.post(refund_page(bought), asked("3.00", confirmed="yes"))
     assert (sent(till), pockets(eve)) == ([600, 300], (30, 0, 30))
     page = supports.get(refund_page(bought), follow=True)
@@ -207,7 +216,7 @@ def test_the_owner_may_still_ask_for_the_rest_and_gets_no_cent_twice(till, suppo
     own = refunding.ask_refund(Purchase.objects.get(), timezone.now())
     assert (own.credits, own.amount_cents, sent(till)) == (6, 90, [500, 90])
     with pytest.raises(NothingToRefund):
-        refunding.send_back(bought, 311, actor=eve, reason=REASON, number=uuid.uuid4())
+        refunding.send_back(bought, 311, actor=eve, reason=REASON, number=uuid.uuid4(), most=900)
 
 
 def test_a_refund_that_stripe_refuses_gives_the_credits_back(till, supports, eve, bought):
@@ -257,11 +266,11 @@ def test_money_that_came_back_to_us_waits_again(till, supports, odd):
     assert (state_of(odd), odd.returned_cents) == (State.ODD, 0)
 
 
-def test_staff_may_find_it_enough_and_credit_it_once(supports, support, eve, odd):
-    assert "60 credits for $9" in supports.get(accept_page(odd)).text
-    assert supports.post(accept_page(odd), {"reason": " "}).status_code == 422
+def test_staff_may_find_it_enough_and_credit_it_once(leads, support, eve, odd):
+    assert "60 credits for $9" in leads.get(accept_page(odd)).text
+    assert leads.post(accept_page(odd), {"reason": " "}).status_code == 422
     for _press in range(2):
-        supports.post(accept_page(odd), {"reason": REASON})
+        leads.post(accept_page(odd), {"reason": REASON})
     assert (state_of(odd), pockets(eve)) == (State.PAID, (60, 0, 0))
     decision = Decision.objects.get()
     assert (decision.act, decision.actor, decision.after) == (
@@ -272,8 +281,8 @@ def test_staff_may_find_it_enough_and_credit_it_once(supports, support, eve, odd
     assert billing.fulfil(str(odd.session_id)).state == State.PAID
 
 
-def test_what_was_credited_after_all_is_refunded_by_what_was_paid(till, supports, eve, odd):
-    supports.post(accept_page(odd), {"reason": REASON})
+def test_what_was_credited_after_all_is_refunded_by_what_was_paid(till, leads, eve, odd):
+    leads.post(accept_page(odd), {"reason": REASON})
     own = refunding.ask_refund(Purchase.objects.get(), timezone.now())
     assert (own.credits, own.amount_cents, sent(till)) == (60, 400, [400])
 
@@ -284,16 +293,16 @@ def test_a_purchase_that_waits_for_nothing_is_not_credited(supports, eve, bought
     assert pockets(eve) == (60, 0, 0)
 
 
-def test_a_closed_account_is_not_credited(supports, odd):
+def test_a_closed_account_is_not_credited(leads, odd):
     Purchase.objects.update(user=None)
-    response = supports.post(accept_page(odd), {"reason": REASON}, follow=True)
+    response = leads.post(accept_page(odd), {"reason": REASON}, follow=True)
     assert "send the money back" in response.text
     assert state_of(odd) == State.ODD
 
 
-def test_the_purchase_shows_who_decided_what_and_why(supports, odd):
-    supports.post(accept_page(odd), {"reason": REASON})
-    page = supports.get(f"/admin/accounts/purchase/{odd.pk}/change/").text
+def test_the_purchase_shows_who_decided_what_and_why(leads, odd):
+    leads.post(accept_page(odd), {"reason": REASON})
+    page = leads.get(f"/admin/accounts/purchase/{odd.pk}/change/").text
     assert re.search(rf"<div>[^<]*, support@example.org: {REASON}</div>", page)
 
 
@@ -308,3 +317,43 @@ def test_the_purchase_shows_what_can_be_done_about_it(supports, odd, till, pack,
         supports.get("/admin/accounts/purchase/").text,
     )
     assert [row.rpartition(">")[2] for row in rows] == ["Needs a look", "Paid"]
+
+
+# ── Ways round ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_twenty_dollars_twice_is_twenty_dollars(till, supports, support, eve):
+    dear = till.buy(eve, factories.create_pack(credits=300, price_cents=5000))
+    supports.post(refund_page(dear), asked("15.00", confirmed="yes"))
+    assert "Up to $5." in supports.get(refund_page(dear)).text
+    assert supports.post(refund_page(dear), asked("5.01", confirmed="yes")).status_code == 422
+    supports.post(refund_page(dear), asked("5.00", confirmed="yes"))
+    page = supports.post(refund_page(dear), asked("1.00", confirmed="yes"), follow=True)
+    assert "What support may send back of a purchase has been sent. Ask a lead." in page.text
+    assert sent(till) == [1500, 500]
+
+
+def test_two_forms_at_once_send_no_more_than_one_may(till, support, eve):
+    dear = till.buy(eve, factories.create_pack(credits=300, price_cents=5000))
+    facts = {"actor": support, "reason": REASON, "most": 2000}
+    refunding.send_back(dear, 1500, number=uuid.uuid4(), **facts)
+    with pytest.raises(NothingToRefund):
+        refunding.send_back(dear, 501, number=uuid.uuid4(), **facts)
+    assert sent(till) == [1500]
+
+
+def test_many_credits_for_odd_money_are_accepted_by_a_lead(till, supports, support, odd):
+    page = supports.post(accept_page(odd), {"reason": REASON}, follow=True)
+    assert "So many credits for what came: a lead decides this." in page.text
+    assert state_of(odd) == State.ODD
+    support.user_permissions.add(Permission.objects.get(codename="give_more"))
+    supports.post(accept_page(odd), {"reason": REASON})
+    assert state_of(odd) == State.PAID
+
+
+def test_nobody_decides_about_their_own_purchase(till, client, mo, pack):
+    own = till.buy(mo, pack)
+    client.force_login(mo)
+    for page in (refund_page, accept_page):
+        assert client.post(page(own), asked(confirmed="yes")).status_code == 403
+    assert sent(till) == []

@@ -73,3 +73,15 @@ def test_only_those_who_may_read_it_take_it_along(client, ada):
     for person in (ada, factories.create_user(is_staff=True)):
         client.force_login(person)
         assert client.get(SHEET, follow=True).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "query", [{"created_at__gte": "soon"}, {"act__nothing": "1"}, {"nonsense": "1"}, {"p": "x"}]
+)
+def test_a_filter_that_means_nothing_is_no_fault(mos, mo, query):
+    decide(mo, "looked", reason="x")
+    assert mos.get(SHEET, query).status_code in (200, 302, 400)
+
+
+def test_the_sheet_is_read_and_never_sent(mos):
+    assert mos.post(SHEET).status_code == 405

@@ -95,6 +95,17 @@ def test_review_tells_the_nearest_deadline():
     assert shown.more == "oldest: 4\xa0hours · nearest deadline in 5\xa0hours"
 
 
+def test_a_deadline_that_has_passed_says_so():
+    now = timezone.now()
+    figures = counting.Figures(at=now)
+    figures.takedowns = counting.Line(1, now - timedelta(hours=50), now - timedelta(hours=2))
+    shown = dashboard.takedowns(figures)
+    assert (shown.tone, shown.more) == (
+        "bad",
+        "oldest: 2\xa0days · deadline passed 2\xa0hours ago",
+    )
+
+
 def test_a_purchase_that_does_not_fit_calls_somebody(ada):
     Purchase.objects.create(
         user=ada,
@@ -195,8 +206,8 @@ def test_staff_without_figures_see_their_lists_alone(client):
 
 
 def test_every_staff_page_names_a_site_that_is_not_production(viewers, settings):
-    assert "This is local demo, not production." in viewers.get("/admin/").text
+    assert "Not production: local demo" in viewers.get("/admin/").text
     settings.ENVIRONMENT = "staging"
-    assert "This is staging, not production." in viewers.get("/admin/provider/").text
+    assert "Not production: staging" in viewers.get("/admin/provider/").text
     settings.ENVIRONMENT = ""
-    assert "not production" not in viewers.get("/admin/").text
+    assert "Not production" not in viewers.get("/admin/").text

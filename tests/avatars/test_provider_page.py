@@ -67,7 +67,17 @@ def test_nobody_sweeps(leads):
 
 def test_the_account_is_refused(leads):
     breaker().account_trouble(timezone.now(), "out of funds")
-    assert verdict(leads) == ("Failing", "them: out of funds")
+    assert verdict(leads) == ("Failing", "us: our account: out of funds")
+
+
+def test_they_do_not_answer(leads):
+    breaker().strike(timezone.now(), "not reachable")
+    assert verdict(leads) == ("Failing", "them: not reachable")
+
+
+def test_their_places_are_taken(leads):
+    breaker().full(30, timezone.now())
+    assert verdict(leads) == ("Slow", "them: full, so we send less")
 
 
 def test_staff_paused_it(leads):
@@ -79,6 +89,13 @@ def test_most_requests_fail(leads, ada):
     for _number in range(5):
         factories.create_request_in(State.FAILED, ada)
     assert verdict(leads) == ("Failing", "them: 5 of the last 5 requests failed")
+
+
+def test_what_fails_before_it_is_sent_is_ours(leads, ada):
+    for _number in range(5):
+        factories.create_request_in(State.FAILED, ada)
+    AvatarRequest.objects.update(reason="line_late")
+    assert verdict(leads) == ("Failing", "us: 5 of the last 5 requests failed")
 
 
 def test_something_is_due_and_nobody_works(leads, ada):
@@ -128,7 +145,7 @@ def test_resuming_moves_the_line_and_trusts_a_fault_no_further_than_one_order(le
     act(leads, "provider_resume")
     assert len(sending.dispatch()) == 1
     decision = Decision.objects.get(act="drawing_resumed")
-    assert decision.before["why"] == "out of funds"
+    assert decision.before["why"] == "our account: out of funds"
 
 
 def test_resuming_what_does_not_pause_is_no_decision(leads):
