@@ -42,7 +42,7 @@ VERBS = {
     },
 }
 GROUND = {
-    "accounts": {"signals"},
+    "accounts": {"signals", "devices"},
     "avatars": {
         "face_gen",
         "answers",
