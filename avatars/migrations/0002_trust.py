@@ -206,6 +206,11 @@ class Migration(migrations.Migration):
             name='bytes',
             field=models.PositiveBigIntegerField(),
         ),
+        migrations.AlterField(
+            model_name='storedfile',
+            name='user',
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL),
+        ),
         migrations.AddIndex(
             model_name='attempt',
             index=models.Index(fields=['erase_due_at'], name='erasures_due'),

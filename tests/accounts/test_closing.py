@@ -57,8 +57,7 @@ DECIDED = {
     "avatars.AvatarRequest.user": GOES_BEFORE,
     "avatars.Avatar.user": GOES_BEFORE,
     "avatars.Export.user": GOES_BEFORE,
-    # No row of these is left by then: the closing waits for the last.
-    "avatars.StoredFile.user": LOSES_ITS_PERSON,
+    "avatars.StoredFile.user": GOES_BEFORE,
 }
 MANNERS = {
     GOES_BEFORE: models.PROTECT,

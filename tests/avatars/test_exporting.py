@@ -14,9 +14,9 @@ import time_machine
 from django.utils import timezone
 
 from accounts.models import Transfer, decide
-from avatars import auditing, exporting, notices, safekeeping, storage
+from avatars import auditing, exporting, notices, safekeeping, storage, tasks
 from avatars.models import Avatar, Export, FileState, State, StoredFile
-from avatars.models.exports import LEASE, LINK_LIFE, MOST_TRIES
+from avatars.models.exports import BUILD_LIMIT, LEASE, LINK_LIFE, MOST_TRIES, RETRY
 from tests import factories, lives
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +62,7 @@ def test_every_row_that_the_pages_show_is_in_it(grace, ben):
     assert [row["id"] for row in requests] == [
         str(pk) for pk in grace.requests.order_by("pk").values_list("public_id", flat=True)
     ]
-    assert {row["state"] for row in requests} >= {*State} - {State.HELD, State.REJECTED}
+    assert {row["state"] for row in requests} >= {*State} - {State.REJECTED}
     assert all(row["prompt"].startswith(lives.WORDS) for row in requests)
     transfers = rows(box, "transfers")
     assert len(transfers) == Transfer.objects.filter(wallet=grace.user.wallet).count()
@@ -186,6 +186,42 @@ def test_a_dead_builder_is_followed_by_another_when_its_lease_has_run_out(ada):
     assert not exporting.prepare(export)  # the first one was only asleep
     lives.ready_export(ada)
     assert StoredFile.objects.filter(key__startswith="exports/", state=FileState.KEPT).count() == 1
+
+
+def test_a_builder_is_stopped_long_before_another_would_follow_it():
+    """A worker's own limit, or a large export would be begun for ever and never be ready."""
+    limits = (tasks.make_exports.soft_time_limit, tasks.make_exports.time_limit)
+    assert limits[0] == BUILD_LIMIT.total_seconds()
+    assert timedelta(seconds=limits[1]) < LEASE
+    assert RETRY * MOST_TRIES <= LEASE - BUILD_LIMIT  # what waits is not taken for being built
+
+
+def test_an_export_that_kills_every_builder_ends(ada, monkeypatch, caplog):
+    export = exporting.ask(ada, timezone.now())
+
+    def dies(*_arguments: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(exporting, "pack", dies)
+        for number in range(MOST_TRIES):
+            with time_machine.travel(timezone.now() + number * LEASE), pytest.raises(SystemExit):
+                exporting.prepare_due()
+    with time_machine.travel(timezone.now() + MOST_TRIES * LEASE):
+        assert exporting.prepare_due() == 0
+    export.refresh_from_db()
+    assert (export.state, export.tries) == ("failed", MOST_TRIES)
+    assert f"begun {MOST_TRIES} times in vain" in caplog.text
+    assert exporting.ask(ada, timezone.now()) != export
+
+
+def test_no_more_than_two_are_built_at_once(ada, ben, mo):
+    asked = [exporting.ask(person, timezone.now()) for person in (ada, ben, mo)]
+    assert [export.claim(timezone.now()) for export in asked[:2]] == [True, True]
+    assert exporting.prepare_due() == 0
+    assert exporting.prepare(asked[0])
+    assert exporting.prepare_due() == 1
+    assert exporting.prepare(asked[1])
 
 
 def test_a_storage_that_is_away_puts_it_off_and_not_for_ever(ada, monkeypatch):
