@@ -1,9 +1,9 @@
 """Closing an account: asked for, called off or carried out, until nothing names the person.
 
-Knows the nouns, `signals` and `devices`. The plot: `close` (at once: signed out everywhere, and whoever
-listens to `account_closing` lets go of what is theirs), `keep` within the window, `go_on` when its
-time has come. The files and rows of the room above go between
-`start` and `end`, in steps of its own.
+Knows the nouns, `signals` and `devices`. The plot: `close` (at once: signed out everywhere, and
+whoever listens to `account_closing` lets go of what is theirs), `keep` within the window, `go_on`
+when its time has come. The files and rows of the room above go between `start` and `end`, in steps
+of its own.
 
 Stripe keeps the invoices, which the law asks for, and nothing else of ours: a checkout is given an
 address alone, and makes no Customer (docs.stripe.com/api/checkout/sessions/create,

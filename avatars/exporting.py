@@ -1,9 +1,9 @@
 """Exporting: everything of one person as one zip, built in the background, there for a day.
 
-Knows the nouns, `belongings`, `journal` and `storage`. The plot: `ask`, then `prepare_due` by whoever sweeps: a
-claim, a zip on the disk (never in memory: pictures one by one, rows some at a time), one object
-under a row of the journal. What is in it: the pictures as made, the photos as kept, and every row
-that the pages show, as JSON. Other people's names (who of staff decided) are not in it.
+Knows the nouns, `belongings`, `journal` and `storage`. The plot: `ask`, then `prepare_due` by
+whoever sweeps: a claim, a zip on the disk (never in memory: pictures one by one, rows some at a
+time), one object under a row of the journal. What is in it: the pictures as made, the photos as
+kept, and every row that the pages show, as JSON.
 """
 
 import json

@@ -4,7 +4,8 @@ Knows the nouns, `imaging`, `face_check`, `journal` and `storage`. The plot: `ac
 `erase` it on demand or when its time has come, `withdraw` a consent with all that follows from it,
 move avatars out, and let `empty_bins` delete the objects.
 
-Locks are taken in one order: consent, wallet, requests, photos, files, attempts.
+Locks are taken in one order: consent, wallet, requests, photos, files, attempts, exports and, last,
+the exports' own files.
 """
 
 import logging
@@ -243,12 +244,15 @@ def late_requests(user: User, now: datetime) -> list[int]:
 
 
 def take_photos(user: User, why: Gone, now: datetime) -> int:
-    """All of a person's photos, and what a writer of theirs has just begun to put."""
+    """All of a person's photos, and what a writer of theirs has just begun to put; a zip among it
+    is its export's business.
+    """
     photos = list(
         FacePhoto.objects.filter(user=user, deleted_at=None).select_related("file", "thumb")
     )
     taken = [photo.pk for photo in photos if photo.take_away(why, now, now + RECORD_DELAY)]
     begun = StoredFile.objects.filter(user=user, state=FileState.WRITING)
+    begun = begun.exclude(key__startswith="exports/")
     files = [*begun.values_list("pk", flat=True)]
     files += [pk for photo in photos for pk in (photo.file_id, photo.thumb_id) if pk]
     doom(files, taken, now)

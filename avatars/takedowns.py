@@ -20,6 +20,7 @@ from avatars import imaging, storage
 from avatars.models import (
     Avatar,
     BlockedPicture,
+    Export,
     Removal,
     RemovalReason,
     Share,
@@ -239,6 +240,7 @@ def _remove(
         if not keeps_evidence:
             StoredFile.objects.filter(pk__in=files).doom(now)
         Share.objects.filter(avatar=avatar).remove(now)
+        Export.objects.filter(user=avatar.user_id).void(now)
         BlockedPicture.objects.block(exact=hashes.exact, near=hashes.near)
         if credits_back:
             avatar.user.wallet.grant(

@@ -14,8 +14,25 @@ import time_machine
 from django.utils import timezone
 
 from accounts.models import Transfer, decide
-from avatars import auditing, exporting, notices, safekeeping, storage, tasks
-from avatars.models import Avatar, Export, FileState, State, StoredFile
+from avatars import (
+    auditing,
+    exporting,
+    moderation,
+    notices,
+    safekeeping,
+    storage,
+    takedowns,
+    tasks,
+)
+from avatars.models import (
+    Avatar,
+    Category,
+    Export,
+    FileState,
+    RemovalReason,
+    State,
+    StoredFile,
+)
 from avatars.models.exports import BUILD_LIMIT, LEASE, LINK_LIFE, MOST_TRIES, RETRY
 from tests import factories, lives
 
@@ -151,14 +168,19 @@ def test_after_a_day_the_file_goes_and_the_page_knows(ada):
     assert auditing.findings(files=True) == []
 
 
-@pytest.mark.parametrize("what", ["photo", "avatar"])
-def test_what_is_deleted_for_good_does_not_live_on_in_an_export(ada, what):
-    photo, avatar = factories.create_photo(ada), factories.create_avatar(ada)
+@pytest.mark.parametrize("what", ["photo", "avatar", "removed", "removed at the desk"])
+def test_what_is_gone_for_good_does_not_live_on_in_an_export(ada, mo, what):
+    photo, item = factories.create_photo(ada), factories.create_reported(ada)
     made(ada)
     if what == "photo":
         safekeeping.erase(photo)
+    elif what == "avatar":
+        safekeeping.purge(item.avatar)
+    elif what == "removed":
+        why = {"category": RemovalReason.CONSENT, "reason": "", "give_back": False}
+        assert takedowns.remove_picture(item.avatar, actor=mo, **why)
     else:
-        safekeeping.purge(avatar)
+        assert moderation.remove(item, mo, Category.SPAM)
     assert [each.state for each in Export.objects.all()] == ["expired"]
     safekeeping.erase_due()
     assert storage.keys("exports") == set()
@@ -175,6 +197,18 @@ def test_an_export_under_way_begins_anew_when_something_in_it_is_deleted(ada, be
     box = zipfile.ZipFile(io.BytesIO(storage.read(lives.ready_export(ada).file.key)))
     assert not [name for name in box.namelist() if name.startswith("photos/")]
     assert Export.objects.get(pk=other.pk).state == "ready"
+
+
+def test_a_zip_is_written_on_while_somebody_without_photos_withdraws(ada, monkeypatch):
+    """Its row is not taken before its export's: whoever finishes one locks them that way round."""
+    put = storage.put_file
+
+    def withdrawn_meanwhile(key, content):
+        put(key, content)
+        safekeeping.withdraw(ada)
+
+    monkeypatch.setattr(storage, "put_file", withdrawn_meanwhile)
+    made(ada)
 
 
 def test_a_dead_builder_is_followed_by_another_when_its_lease_has_run_out(ada):
