@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.models import Consent, User
@@ -35,7 +36,7 @@ from avatars.models import (
     State,
     StoredFile,
 )
-from avatars.models.attempts import GIFT_WATCH, Outcome
+from avatars.models.attempts import FAILURES_TO_REST, GIFT_WATCH, Outcome
 from avatars.models.files import WRITER_GRACE
 from avatars.models.photos import KEEP_FOR
 
@@ -142,9 +143,11 @@ def erase(
     with transaction.atomic():
         record_due_at = now + RECORD_DELAY if tells else None
         erased = photo.take_away(why, now, record_due_at)
-        doom([pk for pk in (photo.file_id, photo.thumb_id) if pk], [photo.pk], now)
         if erased:
+            doom([pk for pk in (photo.file_id, photo.thumb_id) if pk], [photo.pk], now)
             Export.objects.filter(user=photo.user_id).void(now)
+    if not erased and FacePhoto.objects.filter(pk=photo.pk, deleted_at=None).exists():
+        return False
     # Wallet first, then request: so the cancellations stand outside the photo's transaction. A
     # crash before them is met when the request is sent: it ends for want of a photo.
     waiting = AvatarRequest.objects.filter(photo=photo, state__in=[State.HELD, State.QUEUED])
@@ -263,7 +266,7 @@ def take_photos(user: User, why: Gone, now: datetime) -> int:
 
 def change_keep(photo: FacePhoto, keep: Keep) -> None:
     """Another retention; the clock runs from the last use, or from the upload."""
-    since = photo.last_used_at or photo.created_at
+    since = Coalesce("last_used_at", "created_at")  # as it is now: it may be used at this moment
     FacePhoto.objects.filter(pk=photo.pk, deleted_at=None).update(
         keep=keep, delete_at=since + KEEP_FOR[keep]
     )
@@ -292,14 +295,16 @@ def erase_due() -> int:
     went.
     """
     now = timezone.now()
-    for photo in FacePhoto.objects.expired(now).select_related("file", "thumb"):
+    due = FacePhoto.objects.expired(now).select_related("file", "thumb").order_by("delete_at")
+    for photo in due[:DELETIONS_AT_ONCE]:
         erase(photo, why=Gone.DATE)
-    for avatar in Avatar.objects.overdue_in_trash(now):
+    for avatar in Avatar.objects.overdue_in_trash(now)[:DELETIONS_AT_ONCE]:
         purge(avatar)
     Export.objects.overdue(now).expire(now)
     # Not at once: a writer that was asleep may only now put its object.
     StoredFile.objects.abandoned(now).update(state=FileState.DOOMED, due_at=now + WRITER_GRACE)
-    gone = empty_bins(StoredFile.objects.doomed(timezone.now())[:DELETIONS_AT_ONCE])
+    doomed = StoredFile.objects.doomed(timezone.now()).order_by("due_at")
+    gone = empty_bins(doomed[:DELETIONS_AT_ONCE])
     close_records()
     return gone
 
@@ -315,14 +320,19 @@ def close_records() -> int:
 
 
 def empty_bins(files: Iterable[StoredFile]) -> int:
-    """Object first, row second: a crash between the two is repaired by doing it again."""
-    gone = 0
+    """Object first, row second: a crash between the two is repaired by doing it again. One that
+    cannot be deleted does not keep the others; a storage that is away is not asked on and on.
+    """
+    gone = failures = 0
     for file in files:
         try:
             storage.remove(file.key)
         except storage.StorageAway as error:
             logger.warning("deletion postponed", extra={"file": file.pk, "why": str(error)})
-            return gone
+            failures += 1
+            if failures == FAILURES_TO_REST:
+                return gone
+            continue
         StoredFile.objects.filter(pk=file.pk, state=FileState.DOOMED).delete()
         gone += 1
     return gone
