@@ -250,15 +250,35 @@ def test_one_object_that_cannot_be_deleted_does_not_keep_the_others(ada, monkeyp
     assert other.emptied_at is not None
 
 
-def test_the_audit_finds_strangers_and_missing_objects(ada):
+def test_the_audit_finds_strangers_anywhere_and_missing_objects(ada):
     photo = factories.create_photo(ada)
-    storage.put("photos/stranger.jpg", b"x")
+    strangers = ("another/deep/stranger.bin", "photos/stranger.jpg", "stranger.txt")
+    for key in strangers:
+        storage.put(key, b"x")
     storage.remove(photo.file.key)
     found = {(f.sentence, tuple(f.rows)) for f in auditing.findings(files=True)}
     assert found == {
-        ("an object without a row", ("photos/stranger.jpg",)),
+        ("an object without a row", strangers),
         ("a kept row without an object", (photo.file.key,)),
     }
+
+
+def test_the_audit_is_silent_about_what_comes_and_goes_while_it_lists(ada, monkeypatch):
+    goes = factories.create_photo(ada)
+    listed, keys = [], storage.keys
+
+    def while_the_site_goes_on() -> set[str]:
+        found = keys()
+        if not listed:
+            factories.create_photo(ada)
+            safekeeping.erase(goes)
+            safekeeping.erase_due()
+        listed.append(found)
+        return found
+
+    monkeypatch.setattr(storage, "keys", while_the_site_goes_on)
+    assert auditing.findings(files=True) == []
+    assert goes.file.key in listed[0]
 
 
 def test_an_avatar_restored_meanwhile_is_not_emptied_out(ada):
