@@ -221,8 +221,8 @@ def is_as_written(file: StoredFile) -> bool:
 
 
 def strangers() -> Iterator[Finding]:
-    """I13, our half: nothing is kept for a person who is gone."""
-    nobodys = StoredFile.objects.filter(user=None, state=FileState.KEPT)
+    """I13, our half: nothing is kept of a person who is gone, but what the law asks for."""
+    nobodys = StoredFile.objects.filter(user=None, state=FileState.KEPT, evidence=None)
     yield from finding("I13", "a kept file of nobody", nobodys.values_list("key", flat=True))
 
 

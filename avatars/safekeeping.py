@@ -27,6 +27,7 @@ from avatars.models import (
     Avatar,
     AvatarRequest,
     BlockedPicture,
+    Evidence,
     Export,
     FacePhoto,
     FileState,
@@ -277,11 +278,15 @@ def purge(avatar: Avatar) -> bool:
     now = timezone.now()
     files = [pk for pk in (avatar.file_id, avatar.thumb_id) if pk]
     with transaction.atomic():
-        # As we read it: whoever took it out of the trash meanwhile keeps it.
+        # As we read it: whoever took it out of the trash meanwhile keeps it, or as evidence.
         unchanged = Avatar.objects.filter(
-            pk=avatar.pk, file__isnull=False, trashed_at=avatar.trashed_at
+            pk=avatar.pk,
+            file__isnull=False,
+            trashed_at=avatar.trashed_at,
+            evidence_until=avatar.evidence_until,
         )
-        purged = unchanged.update(file=None, thumb=None, trashed_at=avatar.trashed_at or now)
+        gone = {"file": None, "thumb": None, "evidence_until": None}
+        purged = unchanged.update(trashed_at=avatar.trashed_at or now, **gone)
         if purged:
             StoredFile.objects.filter(pk__in=files).doom(now)
             Export.objects.filter(user=avatar.user_id).void(now)
@@ -290,16 +295,19 @@ def purge(avatar: Avatar) -> bool:
 
 
 def erase_due() -> int:
-    """Everything whose time has come: photos past their date, trash past its period, exports past
-    their day, objects that a dead writer left or that were ordered to go. Returns how many objects
-    went.
+    """Everything whose time has come: photos past their date, trash and evidence past their
+    period, exports past their day, objects that a dead writer left or that were ordered to go.
+    Returns how many objects went.
     """
     now = timezone.now()
     due = FacePhoto.objects.expired(now).select_related("file", "thumb").order_by("delete_at")
     for photo in due[:DELETIONS_AT_ONCE]:
         erase(photo, why=Gone.DATE)
-    for avatar in Avatar.objects.overdue_in_trash(now)[:DELETIONS_AT_ONCE]:
-        purge(avatar)
+    for avatars in (Avatar.objects.overdue_in_trash(now), Avatar.objects.evidence_no_more(now)):
+        for avatar in avatars[:DELETIONS_AT_ONCE]:
+            purge(avatar)
+    for evidence in Evidence.objects.overdue(now)[:DELETIONS_AT_ONCE]:
+        evidence.let_go(now)
     Export.objects.overdue(now).expire(now)
     # Not at once: a writer that was asleep may only now put its object.
     StoredFile.objects.abandoned(now).update(state=FileState.DOOMED, due_at=now + WRITER_GRACE)

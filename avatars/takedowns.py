@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -28,6 +29,7 @@ from avatars.models import (
     StoredFile,
     Takedown,
 )
+from avatars.models.evidence import EVIDENCE_PERIOD
 from avatars.models.takedowns import ANSWER_WITHIN, HELD_AT_ONCE, TakedownKind
 
 logger = logging.getLogger("likeness.safety")
@@ -235,7 +237,9 @@ def _remove(
         )
         if not is_new:
             return False
-        gone = {} if keeps_evidence else {"file": None, "thumb": None}
+        gone: dict[str, Any] = {"file": None, "thumb": None}
+        if keeps_evidence:
+            gone = {"evidence_until": now + EVIDENCE_PERIOD}
         Avatar.objects.filter(pk=avatar.pk).update(hidden=True, trashed_at=None, **gone)
         if not keeps_evidence:
             StoredFile.objects.filter(pk__in=files).doom(now)

@@ -55,6 +55,7 @@ IN_EXPORT = {
     "avatars.Share": "shares",
     "avatars.ReviewItem": "reviews",
     "avatars.Export": "exports",
+    "avatars.Evidence": "begins when the account is gone",
     "avatars.StoredFile": NO_NEWS,
     "avatars.Takedown": "somebody else's words",
     "avatars.BlockedPicture": NOT_THEIRS,
