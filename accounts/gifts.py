@@ -10,7 +10,16 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import Decision, Kind, Quota, ReferenceTaken, Transfer, User, decide
+from accounts.models import (
+    Decision,
+    Kind,
+    Quota,
+    ReferenceTaken,
+    Transfer,
+    User,
+    decide,
+    nameless,
+)
 
 logger = logging.getLogger("likeness.money")
 
@@ -47,7 +56,7 @@ def give(user: User, amount: int, *, actor: User, reason: str, number: str) -> T
         raise ReasonMissing
     if amount < 1:
         raise ValueError("a gift is at least one credit")
-    note = reason.strip()
+    note = nameless(reason).strip()
     with transaction.atomic():
         transfer = user.wallet.grant(
             Kind.ADJUST_UP, amount, f"adjust:{number}", actor=actor, note=note

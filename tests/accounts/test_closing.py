@@ -15,7 +15,7 @@ from django.contrib.sessions.models import Session
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import IntegrityError, models, transaction
 from django.test import Client, RequestFactory
-from django.utils import timezone
+from django.utils import formats, timezone
 
 from accounts import auditing, billing, closing, devices, notices
 from accounts.models import Closing, Kind, Purchase, Transfer, User
@@ -277,12 +277,18 @@ def tell(after: timedelta = timedelta(hours=1)) -> int:
 
 
 def test_a_letter_says_once_when_it_closes_and_how_to_keep_it(ada, mailoutbox):
+    User.objects.filter(pk=ada.pk).update(time_zone="Pacific/Kiritimati")
+    ada.refresh_from_db()
     begun = closing.close(ada, timezone.now())
     assert [tell(timedelta()), tell(timedelta())] == [1, 0]
     [letter] = mailoutbox
     assert letter.to == ["ada@example.org"]
     assert letter.subject.startswith("Your account closes on ")
     assert "/settings/data/close/" in letter.body
+    local = timezone.localtime(begun.start_at, ada.zone())
+    assert f"On {formats.date_format(local, 'DATETIME_FORMAT')} (Pacific/Kiritimati) your" in (
+        letter.body
+    )
     assert closing.keep(ada)
     assert [tell(), reload(begun).letter_due] == [0, False]
 

@@ -6,6 +6,7 @@ Knows the verbs of both rooms, the provider's stand-in and a whole life.
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.db import transaction
 from django.utils import timezone
 
@@ -368,6 +369,9 @@ def test_a_provider_that_is_away_is_asked_again_and_keeps_no_file_of_ours_alive(
     assert begun.step == Step.EMPTYING
     assert lives.objects() == set()
     assert Attempt.objects.get(pk=attempt.pk).erased is None
+    for hours in (23, 25):  # all its day long, and then it is over for them too
+        with time_machine.travel(timezone.now() + timedelta(hours=hours)):
+            assert accounts_auditing.findings() == []
     lives.leave_for_good(after=timedelta(hours=24))
     begun.refresh_from_db()
     assert begun.step == Step.GONE
