@@ -24,8 +24,8 @@ from accounts.models import (
 )
 from accounts.models.findings import Finding, finding, report
 
-# A closing is over in minutes; what the provider may still have, within its own day.
-CLOSING_LIMIT = timedelta(days=1)
+# A closing is over in minutes; a provider that is away is asked for a day, hourly at last.
+CLOSING_LIMIT = timedelta(hours=26)
 
 
 def findings() -> list[Finding]:
@@ -120,8 +120,8 @@ def purchases() -> Iterator[Finding]:
 
 
 def closings(now: datetime) -> Iterator[Finding]:
-    """I13, our half: whoever closed their account is gone a day later, their address with its
-    letter, and the wallet they left holds nothing that could be spent.
+    """I13, our half: whoever closed their account is gone a day and a bit later, their address with
+    its letter, and the wallet they left holds nothing that could be spent.
     """
     late = Closing.objects.open().filter(start_at__lt=now - CLOSING_LIMIT)
     yield from finding("I13", "a closing has stopped", late.values_list("pk", flat=True))

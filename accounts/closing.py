@@ -1,9 +1,9 @@
 """Closing an account: asked for, called off or carried out, until nothing names the person.
 
-Knows the nouns and `signals`. The plot: `close` (at once: signed out everywhere, and whoever
-listens to `account_closing` lets go of what is theirs), `keep` within the window, `go_on` when its
-time has come. The files and rows of the room above go between
-`start` and `end`, in steps of its own.
+Knows the nouns, `signals` and `devices`. The plot: `close` (at once: signed out everywhere, and
+whoever listens to `account_closing` lets go of what is theirs), `keep` within the window, `go_on`
+when its time has come. The files and rows of the room above go between `start` and `end`, in steps
+of its own.
 
 Stripe keeps the invoices, which the law asks for, and nothing else of ours: a checkout is given an
 address alone, and makes no Customer (docs.stripe.com/api/checkout/sessions/create,
@@ -14,12 +14,13 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from allauth.account.models import EmailAddress
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.contrib.sessions.models import Session
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
+from accounts import devices
 from accounts.models import Closing, Purchase, User
 from accounts.models.closings import CANCEL_WINDOW, Step
 from accounts.signals import account_closing
@@ -27,7 +28,6 @@ from accounts.signals import account_closing
 logger = logging.getLogger("likeness.closing")
 staff = logging.getLogger("likeness.staff")
 
-SESSIONS_AT_ONCE = 500
 CLOSED_ACCOUNT = "a closed account"
 
 
@@ -97,7 +97,8 @@ def end(closing: Closing, now: datetime) -> None:
     user = closing.user
     if user is None:
         return
-    drop_sessions(user)
+    typed = EmailAddress.objects.filter(user=user).values_list("email", flat=True)
+    devices.forget(user.pk, {user.email, *typed})
     try:
         with transaction.atomic():
             late = forget(user, closing, now)
@@ -129,15 +130,6 @@ def forget(user: User, closing: Closing, now: datetime) -> list[Purchase]:
     closing.move(Step.GONE, **gone)
     user.delete()
     return late
-
-
-def drop_sessions(user: User) -> None:
-    """Their sign-outs have made these void; the rows go too, because they tell who had them."""
-    found = []
-    for session in Session.objects.iterator(chunk_size=SESSIONS_AT_ONCE):
-        if session.get_decoded().get("_auth_user_id") == str(user.pk):
-            found.append(session.pk)
-    Session.objects.filter(pk__in=found).delete()
 
 
 def late_payments(user: User, closing: Closing) -> list[Purchase]:

@@ -12,7 +12,16 @@ from django.db import transaction
 from django.db.models import F, Sum
 from django.utils import timezone
 
-from accounts.models import Decision, Kind, Quota, ReferenceTaken, Transfer, User, decide
+from accounts.models import (
+    Decision,
+    Kind,
+    Quota,
+    ReferenceTaken,
+    Transfer,
+    User,
+    decide,
+    nameless,
+)
 
 logger = logging.getLogger("likeness.money")
 
@@ -80,7 +89,7 @@ def give(user: User, amount: int, *, actor: User, reason: str, number: str) -> T
         raise ReasonMissing
     if amount < 1:
         raise ValueError("a gift is at least one credit")
-    note = reason.strip()
+    note = nameless(reason).strip()
     with transaction.atomic():
         # Locks, and the wallet's lock comes with it: of two gifts at once the second counts the
         # first.

@@ -14,6 +14,7 @@ from django.core.mail import get_connection, send_mail
 from django.core.mail.backends.base import BaseEmailBackend
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts import money
 from accounts.models import Closing, Purchase, User
@@ -112,7 +113,10 @@ def tell_it_closes(closing: Closing, post: BaseEmailBackend) -> bool:
     if closing.user is None or not closing.claim_letter():
         return False
     address = settings.SITE_URL.rstrip("/") + reverse("account_close")
-    letter("closing", {"closing": closing, "address": address}, closing.user.email, post)
+    zone = closing.user.zone()
+    context = {"closing": closing, "address": address, "zone": str(zone)}
+    with timezone.override(zone):  # the same day as on the page
+        letter("closing", context, closing.user.email, post)
     return True
 
 

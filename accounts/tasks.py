@@ -1,6 +1,6 @@
 """Tasks of accounts: one verb each.
 
-Knows gifts, reconciling, auditing and notices; Celery stops here.
+Knows gifts, closing, devices, reconciling, auditing and notices; Celery stops here.
 """
 
 import logging
@@ -8,7 +8,7 @@ import logging
 from celery import shared_task
 from django.utils import timezone
 
-from accounts import auditing, billing, closing, gifts, notices, reconciling
+from accounts import auditing, billing, closing, devices, gifts, notices, reconciling
 
 logger = logging.getLogger("likeness.money")
 
@@ -41,6 +41,11 @@ def go_on_closing() -> None:
     """A step of every closing that is due, and the letters about them."""
     closing.go_on(timezone.now())
     notices.tell_of_closings(timezone.now())
+
+
+@shared_task
+def forget_devices() -> None:
+    devices.forget_expired(timezone.now())
 
 
 @shared_task

@@ -1,7 +1,7 @@
 """The staff's view of photos, requests, attempts, pictures and machinery. Nothing is written here.
 
-Knows the nouns, reconciling and `rule_admin`. No list and no page shows a
-picture or a face.
+Knows the nouns, storage, reconciling, reviewing and `rule_admin`. No list shows a picture, no page
+shows a face; only evidence is seen, by leads, blurred.
 """
 
 from django.contrib import admin
@@ -18,6 +18,7 @@ from avatars.models import (
     Avatar,
     AvatarRequest,
     Breaker,
+    Evidence,
     FacePhoto,
     Heartbeat,
     State,
@@ -25,6 +26,7 @@ from avatars.models import (
     Takedown,
 )
 from avatars.reconciling import undelivered
+from avatars.reviewing import LEAD
 from avatars.takedown_desk import RIGHT
 
 PER_PAGE = 50
@@ -154,6 +156,32 @@ class AvatarAdmin(ReadOnlyAdmin):
     list_select_related = ("user",)
     search_fields = ("=public_id", "=mark_id", "user__email")
     exclude = ("file", "thumb", "alt")
+
+
+@admin.register(Evidence)
+class EvidenceAdmin(ReadOnlyAdmin):
+    """Pictures that outlived their account, for leads alone. Their decisions stand in the trail."""
+
+    list_display = ("number", "made_at", "keep_until")
+    search_fields = ("=number", "address")
+    exclude = ("file",)
+    readonly_fields = ("blurred",)
+
+    class Media:
+        css = {"all": ["css/keep.css"]}
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return request.user.has_perm(LEAD)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return super().has_module_permission(request) or request.user.has_perm(LEAD)
+
+    @admin.display(description=_("Picture, blurred"))
+    def blurred(self, evidence: Evidence) -> str:
+        return format_html(
+            '<img class="p-blurred" src="{}" alt="" width="256" height="384">',
+            storage.link(evidence.file.key),
+        )
 
 
 @admin.register(StoredFile)

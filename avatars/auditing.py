@@ -30,7 +30,6 @@ from avatars.models import (
 )
 from avatars.models.avatar_requests import ENDED, LEASES, OPEN, TRIGGERS
 
-FOLDERS = ("photos", "avatars", "exports")
 SWEEPS_MISSED = timedelta(seconds=6)
 WRITING_AGE = timedelta(hours=2)
 DOOMED_AGE = timedelta(days=1)
@@ -184,12 +183,21 @@ def journal(now: datetime) -> Iterator[Finding]:
 
 
 def listing() -> Iterator[Finding]:
-    """I11, the storage's half: every object has a row and every kept row an object."""
-    stored = set().union(*map(storage.keys, FOLDERS))
+    """I11, the storage's half: every object has a row and every kept row an object. The site goes
+    on meanwhile: rows are read before and after, and what seems a stranger is listed once more.
+    """
+    before = kept_keys()
+    stored = storage.keys()
     known = set(StoredFile.objects.values_list("key", flat=True))
-    kept = set(StoredFile.objects.filter(state=FileState.KEPT).values_list("key", flat=True))
-    yield from finding("I11", "an object without a row", sorted(stored - known))
-    yield from finding("I11", "a kept row without an object", sorted(kept - stored))
+    strangers = stored - known
+    strangers &= storage.keys() if strangers else set()
+    yield from finding("I11", "an object without a row", sorted(strangers))
+    missing = (before - stored) & kept_keys()
+    yield from finding("I11", "a kept row without an object", sorted(missing))
+
+
+def kept_keys() -> set[str]:
+    return set(StoredFile.objects.filter(state=FileState.KEPT).values_list("key", flat=True))
 
 
 def altered() -> Iterator[Finding]:
@@ -213,8 +221,8 @@ def is_as_written(file: StoredFile) -> bool:
 
 
 def strangers() -> Iterator[Finding]:
-    """I13, our half: nothing is kept for a person who is gone."""
-    nobodys = StoredFile.objects.filter(user=None, state=FileState.KEPT)
+    """I13, our half: nothing is kept of a person who is gone, but what the law asks for."""
+    nobodys = StoredFile.objects.filter(user=None, state=FileState.KEPT, evidence=None)
     yield from finding("I13", "a kept file of nobody", nobodys.values_list("key", flat=True))
 
 

@@ -23,7 +23,6 @@ from avatars.models import (
     Avatar,
     AvatarRequest,
     FacePhoto,
-    Keep,
     Reason,
     State,
     StoredFile,
@@ -279,8 +278,7 @@ def add_avatar(
         created_at=now,
     )
     if avatar_request.photo_id:
-        until_ready = FacePhoto.objects.filter(pk=avatar_request.photo_id, keep=Keep.READY)
-        until_ready.filter(deleted_at=None).update(delete_at=now)
+        FacePhoto.objects.ready(avatar_request.photo_id, now)
 
 
 # ── Late pictures ───────────────────────────────────────────────────────────────────────────────

@@ -18,6 +18,7 @@ from avatars.models import (
     Avatar,
     AvatarRequest,
     Category,
+    Export,
     Reason,
     ReviewItem,
     ReviewOutcome,
@@ -141,6 +142,7 @@ def remove(
     with transaction.atomic():
         given = gift and give_back(avatar.request, moderator, category)
         avatar.take_down(now, as_evidence=category == Category.MINORS)
+        Export.objects.filter(user=avatar.user_id).void(now)
         outcome = ReviewOutcome.GIFTED if given else ReviewOutcome.REMOVED
         # The letter waits until the decision can no longer be undone.
         told = {"category": category, "mail_due_at": now + UNDO_PERIOD}

@@ -151,8 +151,10 @@ def tell_of_export(export: Export, post: BaseEmailBackend) -> bool:
     if not export.claim_letter():
         return False
     address = settings.SITE_URL.rstrip("/") + reverse("export", args=[export.public_id])
-    context = {"until": export.until, "address": address}
-    subject = render_to_string("mail/export_subject.txt", context).strip()
-    text = render_to_string("mail/export.txt", context)
+    zone = export.user.zone()
+    context = {"until": export.until, "address": address, "zone": str(zone)}
+    with timezone.override(zone):
+        subject = render_to_string("mail/export_subject.txt", context).strip()
+        text = render_to_string("mail/export.txt", context)
     send_mail(subject, text, None, [export.user.email], connection=post)
     return True

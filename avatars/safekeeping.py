@@ -4,7 +4,8 @@ Knows the nouns, `imaging`, `face_check`, `journal` and `storage`. The plot: `ac
 `erase` it on demand or when its time has come, `withdraw` a consent with all that follows from it,
 move avatars out, and let `empty_bins` delete the objects.
 
-Locks are taken in one order: consent, wallet, requests, photos, files, attempts.
+Locks are taken in one order: consent, wallet, requests, photos, files, attempts, exports and, last,
+the exports' own files.
 """
 
 import logging
@@ -15,6 +16,7 @@ from typing import BinaryIO
 
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.models import Consent, User
@@ -25,6 +27,7 @@ from avatars.models import (
     Avatar,
     AvatarRequest,
     BlockedPicture,
+    Evidence,
     Export,
     FacePhoto,
     FileState,
@@ -34,7 +37,7 @@ from avatars.models import (
     State,
     StoredFile,
 )
-from avatars.models.attempts import GIFT_WATCH, Outcome
+from avatars.models.attempts import FAILURES_TO_REST, GIFT_WATCH, Outcome
 from avatars.models.files import WRITER_GRACE
 from avatars.models.photos import KEEP_FOR
 
@@ -141,9 +144,11 @@ def erase(
     with transaction.atomic():
         record_due_at = now + RECORD_DELAY if tells else None
         erased = photo.take_away(why, now, record_due_at)
-        doom([pk for pk in (photo.file_id, photo.thumb_id) if pk], [photo.pk], now)
         if erased:
+            doom([pk for pk in (photo.file_id, photo.thumb_id) if pk], [photo.pk], now)
             Export.objects.filter(user=photo.user_id).void(now)
+    if not erased and FacePhoto.objects.filter(pk=photo.pk, deleted_at=None).exists():
+        return False
     # Wallet first, then request: so the cancellations stand outside the photo's transaction. A
     # crash before them is met when the request is sent: it ends for want of a photo.
     waiting = AvatarRequest.objects.filter(photo=photo, state__in=[State.HELD, State.QUEUED])
@@ -243,12 +248,15 @@ def late_requests(user: User, now: datetime) -> list[int]:
 
 
 def take_photos(user: User, why: Gone, now: datetime, *, and_begun: bool = True) -> int:
-    """All of a person's photos, and what a writer of theirs has just begun to put (`and_begun`)."""
+    """All of a person's photos, and (`and_begun`) what a writer of theirs has just begun to put; a
+    zip among it is its export's business.
+    """
     photos = list(
         FacePhoto.objects.filter(user=user, deleted_at=None).select_related("file", "thumb")
     )
     taken = [photo.pk for photo in photos if photo.take_away(why, now, now + RECORD_DELAY)]
     begun = StoredFile.objects.filter(user=user, state=FileState.WRITING)
+    begun = begun.exclude(key__startswith="exports/")
     files = [*begun.values_list("pk", flat=True)] if and_begun else []
     files += [pk for photo in photos for pk in (photo.file_id, photo.thumb_id) if pk]
     doom(files, taken, now)
@@ -272,7 +280,7 @@ def erase_all(user: User, why: Gone) -> int:
 
 def change_keep(photo: FacePhoto, keep: Keep) -> None:
     """Another retention; the clock runs from the last use, or from the upload."""
-    since = photo.last_used_at or photo.created_at
+    since = Coalesce("last_used_at", "created_at")  # as it is now: it may be used at this moment
     FacePhoto.objects.filter(pk=photo.pk, deleted_at=None).update(
         keep=keep, delete_at=since + KEEP_FOR[keep]
     )
@@ -283,11 +291,15 @@ def purge(avatar: Avatar) -> bool:
     now = timezone.now()
     files = [pk for pk in (avatar.file_id, avatar.thumb_id) if pk]
     with transaction.atomic():
-        # As we read it: whoever took it out of the trash meanwhile keeps it.
+        # As we read it: whoever took it out of the trash meanwhile keeps it, or as evidence.
         unchanged = Avatar.objects.filter(
-            pk=avatar.pk, file__isnull=False, trashed_at=avatar.trashed_at
+            pk=avatar.pk,
+            file__isnull=False,
+            trashed_at=avatar.trashed_at,
+            evidence_until=avatar.evidence_until,
         )
-        purged = unchanged.update(file=None, thumb=None, trashed_at=avatar.trashed_at or now)
+        gone = {"file": None, "thumb": None, "evidence_until": None}
+        purged = unchanged.update(trashed_at=avatar.trashed_at or now, **gone)
         if purged:
             StoredFile.objects.filter(pk__in=files).doom(now)
             Export.objects.filter(user=avatar.user_id).void(now)
@@ -296,19 +308,24 @@ def purge(avatar: Avatar) -> bool:
 
 
 def erase_due() -> int:
-    """Everything whose time has come: photos past their date, trash past its period, exports past
-    their day, objects that a dead writer left or that were ordered to go. Returns how many objects
-    went.
+    """Everything whose time has come: photos past their date, trash and evidence past their
+    period, exports past their day, objects that a dead writer left or that were ordered to go.
+    Returns how many objects went.
     """
     now = timezone.now()
-    for photo in FacePhoto.objects.expired(now).select_related("file", "thumb"):
+    due = FacePhoto.objects.expired(now).select_related("file", "thumb").order_by("delete_at")
+    for photo in due[:DELETIONS_AT_ONCE]:
         erase(photo, why=Gone.DATE)
-    for avatar in Avatar.objects.overdue_in_trash(now):
-        purge(avatar)
+    for avatars in (Avatar.objects.overdue_in_trash(now), Avatar.objects.evidence_no_more(now)):
+        for avatar in avatars[:DELETIONS_AT_ONCE]:
+            purge(avatar)
+    for evidence in Evidence.objects.overdue(now)[:DELETIONS_AT_ONCE]:
+        evidence.let_go(now)
     Export.objects.overdue(now).expire(now)
     # Not at once: a writer that was asleep may only now put its object.
     StoredFile.objects.abandoned(now).update(state=FileState.DOOMED, due_at=now + WRITER_GRACE)
-    gone = empty_bins(StoredFile.objects.doomed(timezone.now())[:DELETIONS_AT_ONCE])
+    doomed = StoredFile.objects.doomed(timezone.now()).order_by("due_at")
+    gone = empty_bins(doomed[:DELETIONS_AT_ONCE])
     close_records()
     return gone
 
@@ -324,14 +341,19 @@ def close_records() -> int:
 
 
 def empty_bins(files: Iterable[StoredFile]) -> int:
-    """Object first, row second: a crash between the two is repaired by doing it again."""
-    gone = 0
+    """Object first, row second: a crash between the two is repaired by doing it again. One that
+    cannot be deleted does not keep the others; a storage that is away is not asked on and on.
+    """
+    gone = failures = 0
     for file in files:
         try:
             storage.remove(file.key)
         except storage.StorageAway as error:
             logger.warning("deletion postponed", extra={"file": file.pk, "why": str(error)})
-            return gone
+            failures += 1
+            if failures == FAILURES_TO_REST:
+                return gone
+            continue
         StoredFile.objects.filter(pk=file.pk, state=FileState.DOOMED).delete()
         gone += 1
     return gone

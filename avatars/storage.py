@@ -85,14 +85,16 @@ class PrivateFileStorage(FileSystemStorage):
         """The file a piece at a time. Raises FileNotFoundError before the first."""
         return self.open(name).chunks(PIECE_BYTES)
 
-    def keys(self, folder: str) -> set[str]:
-        """Every file below a folder, at any depth. Raises OSError."""
+    def keys(self, below: str = "") -> set[str]:
+        """Every file below that path (empty or with its last slash), at any depth. Raises
+        OSError.
+        """
         try:
-            folders, names = self.listdir(folder)
+            folders, names = self.listdir(below)
         except FileNotFoundError:
             return set()
-        found = {f"{folder}/{name}" for name in names}
-        return found.union(*(self.keys(f"{folder}/{inner}") for inner in folders))
+        found = {f"{below}{name}" for name in names}
+        return found.union(*(self.keys(f"{below}{inner}/") for inner in folders))
 
 
 class PrivateS3Storage(S3Storage):
@@ -146,10 +148,10 @@ class PrivateS3Storage(S3Storage):
         except self.client.exceptions.NoSuchKey as error:
             raise FileNotFoundError(name) from error
 
-    def keys(self, folder: str) -> set[str]:
-        """Every object below a folder, page by page. Raises ClientError or BotoCoreError."""
+    def keys(self, below: str = "") -> set[str]:
+        """Every object whose key begins so, page by page. Raises ClientError or BotoCoreError."""
         listing = self.client.get_paginator("list_objects_v2")
-        pages = listing.paginate(Bucket=self.bucket_name, Prefix=f"{folder}/")
+        pages = listing.paginate(Bucket=self.bucket_name, Prefix=below)
         return {entry["Key"] for page in pages for entry in page.get("Contents", ())}
 
     def url(self, name: str) -> str:
@@ -253,9 +255,9 @@ def remove(key: str) -> None:
         raise StorageAway(type(error).__name__) from error
 
 
-def keys(folder: str) -> set[str]:
-    """Every object below `folder` (the audit's own listing). Raises StorageAway."""
+def keys(folder: str = "") -> set[str]:
+    """Every object there is, or below `folder` (the audit's own listing). Raises StorageAway."""
     try:
-        return private().keys(folder)
+        return private().keys(f"{folder}/" if folder else "")
     except AWAY as error:
         raise StorageAway(type(error).__name__) from error

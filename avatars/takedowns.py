@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -20,6 +21,7 @@ from avatars import imaging, storage
 from avatars.models import (
     Avatar,
     BlockedPicture,
+    Export,
     Removal,
     RemovalReason,
     Share,
@@ -27,6 +29,7 @@ from avatars.models import (
     StoredFile,
     Takedown,
 )
+from avatars.models.evidence import EVIDENCE_PERIOD
 from avatars.models.takedowns import ANSWER_WITHIN, HELD_AT_ONCE, TakedownKind
 
 logger = logging.getLogger("likeness.safety")
@@ -234,11 +237,14 @@ def _remove(
         )
         if not is_new:
             return False
-        gone = {} if keeps_evidence else {"file": None, "thumb": None}
+        gone: dict[str, Any] = {"file": None, "thumb": None}
+        if keeps_evidence:
+            gone = {"evidence_until": now + EVIDENCE_PERIOD}
         Avatar.objects.filter(pk=avatar.pk).update(hidden=True, trashed_at=None, **gone)
         if not keeps_evidence:
             StoredFile.objects.filter(pk__in=files).doom(now)
         Share.objects.filter(avatar=avatar).remove(now)
+        Export.objects.filter(user=avatar.user_id).void(now)
         BlockedPicture.objects.block(exact=hashes.exact, near=hashes.near)
         if credits_back:
             avatar.user.wallet.grant(

@@ -26,11 +26,14 @@ from avatars import (
     watching,
 )
 from avatars.models import AvatarRequest, State
+from avatars.models.exports import BUILD_LIMIT
 
 logger = logging.getLogger("likeness.engine")
 
 # A doorbell older than this is of no use: the sweep has looked long since.
 RING_EXPIRES_SECONDS = 60
+# A large export takes longer than any step of a picture; the worker goes a minute after the word.
+EXPORT_SECONDS = int(BUILD_LIMIT.total_seconds())
 
 
 def ring(pks: Iterable[int]) -> None:
@@ -102,7 +105,7 @@ def leave() -> None:
     leaving.go_on()
 
 
-@shared_task
+@shared_task(soft_time_limit=EXPORT_SECONDS, time_limit=EXPORT_SECONDS + 60)
 def make_exports() -> None:
     exporting.prepare_due()
 

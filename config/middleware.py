@@ -133,8 +133,8 @@ def readable_only(
 
 
 class OnlyKeep:
-    """While an account is closing, signing in leads to one page alone: keeping it. What strangers
-    may read, its person may too.
+    """While an account is closing, signing in leads to one page alone: keeping it. What we say
+    about ourselves its person may read like any stranger, open a shared link, and report one.
     """
 
     OPEN = frozenset(
@@ -142,6 +142,7 @@ class OnlyKeep:
             *("account_close", "account_keep", "account_logout"),
             *("safety", "privacy", "face_data", "terms", "help", "status", "not_found"),
             *("livez", "readyz", "face_link", "doorbell", "stripe_events"),
+            *("shared", "shared_picture", "report", "report_status"),
             *("media_signed", "dev_mail"),
         }
     )

@@ -359,6 +359,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour=2, minute=50),
         "options": {"expires": 3600},
     },
+    "forget_devices": {
+        "task": "accounts.tasks.forget_devices",
+        "schedule": crontab(hour=3, minute=20),
+        "options": {"expires": 3600},
+    },
     "check_requests": {
         "task": "avatars.tasks.check_books",
         "schedule": crontab(hour=3, minute=0),

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import time_machine
+from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
+from allauth.usersessions.models import UserSession
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -17,8 +20,17 @@ from django.utils import timezone
 from accounts import closing
 from accounts.models import Closing, Purchase, User, decide
 from accounts.models.closings import Step
-from avatars import erasing, exporting, leaving, safekeeping, storage
-from avatars.models import Avatar, AvatarRequest, Export, FacePhoto, State
+from avatars import erasing, exporting, leaving, moderation, safekeeping, storage
+from avatars.models import (
+    Avatar,
+    AvatarRequest,
+    Export,
+    FacePhoto,
+    Keep,
+    KeepDefault,
+    ReviewKind,
+    State,
+)
 from avatars.models.avatar_requests import OPEN
 from tests import factories
 
@@ -28,7 +40,10 @@ WORDS = "as the admiral of a paper fleet"
 ADDRESS = "203.0.113.77"
 # Beyond the provider's longest drawing, and the rest of a writer that was asleep.
 DRAWING_IS_OVER = timedelta(minutes=11)
-MARKS = (EMAIL, NAME, WORDS, ADDRESS, "gh-at-the-service", "hopper.other@example.org")
+MARKS = (
+    *(EMAIL, NAME, WORDS, ADDRESS),
+    *("gh-at-the-service", "hopper.other@example.org", "Knitted/1", "A key of brass"),
+)
 
 
 @dataclass
@@ -51,9 +66,10 @@ class Life:
         return AvatarRequest.objects.filter(user=self.user)
 
 
-def live(*, states=OPEN - {State.HELD}, email: str = EMAIL, exported: bool = True) -> Life:
-    """Photos (one deleted), requests in each of `states` and each ending, pictures shown, in the
-    trash, deleted, and a gift; purchases paid, refunded and open; an export, decisions, devices.
+def live(*, states=OPEN, email: str = EMAIL, exported: bool = True) -> Life:
+    """Photos (one deleted), requests in each of `states` and each ending, pictures shown, shared,
+    in the trash, deleted, removed, and a gift; purchases paid, refunded and open; an export,
+    decisions, an appeal, devices.
     """
     user = factories.create_user(email, credits=20, time_zone="Europe/London")
     if email == EMAIL:
@@ -61,13 +77,17 @@ def live(*, states=OPEN - {State.HELD}, email: str = EMAIL, exported: bool = Tru
     words = WORDS if email == EMAIL else "as somebody beside"
     photo = factories.create_photo(user)
     safekeeping.erase(factories.create_photo(user))
-    for state in sorted(states):
+    for state in sorted({*states} - {State.HELD}):
         factories.create_request_in(state, user, photo=photo, prompt=f"{words}, {state}")
+    if State.HELD in states:
+        factories.create_held(user, photo=photo, prompt=f"{words}, with Taylor Swift")
     for state in (State.READY, State.CANCELLED):
         factories.create_request_in(state, user, photo=photo, prompt=words)
     failed = factories.create_request_in(State.FAILED, user, photo=photo, prompt=words)
     ready = list(AvatarRequest.objects.filter(user=user, state=State.READY))
-    factories.create_avatar(user, ready[0], alt=f"Anime avatar: {words}", favourite=True)
+    shown = factories.create_avatar(user, ready[0], alt=f"Anime avatar: {words}", favourite=True)
+    if email == EMAIL:
+        mark_what_is_shown(shown)
     for fields in ({"trashed_at": timezone.now()}, {}):
         done = factories.create_request_in(State.READY, user, photo=photo, prompt=words)
         avatar = factories.create_avatar(user, done, alt=f"Anime avatar: {words}", **fields)
@@ -107,6 +127,17 @@ def mark(user: User) -> None:
     SocialAccount.objects.create(user=user, provider="github", uid="gh-at-the-service")
     factories.create_consent(user)
     user.consents.update(address=ADDRESS)
+    KeepDefault.objects.create(user=user, keep=Keep.DAY)
+    UserSession.objects.create(user=user, ip=ADDRESS, session_key="x" * 32, user_agent="Knitted/1")
+    Authenticator.objects.create(user=user, type="webauthn", data={"name": "A key of brass"})
+
+
+def mark_what_is_shown(avatar: Avatar) -> None:
+    """A link to it, which a moderator looks at, a report of it, and an appeal."""
+    user = avatar.user
+    factories.create_share(avatar)
+    factories.create_takedown(avatar)
+    moderation.put_on_desk(ReviewKind.APPEAL, person=user, why=f"I sail {WORDS}", deadline_at=None)
 
 
 def leave_for_good(*, rounds: int = 4, after: timedelta = DRAWING_IS_OVER) -> None:
@@ -135,6 +166,8 @@ def traces(*marks: str) -> list[str]:
             names = [column[0] for column in cursor.description]
             for row in cursor.fetchall():
                 for name, value in zip(names, row, strict=True):
+                    if name == "session_data":
+                        value = Session(session_data=value).get_decoded()
                     found += [
                         f"{table}.{name}: {mark}" for mark in marks if mark.lower() in said(value)
                     ]

@@ -29,6 +29,8 @@ VERBS = {
         "reviewing",
         "rules",
         "exporting",
+        "belongings",
+        "opening",
         "leaving",
         "journal",
         "reconciling",
@@ -43,7 +45,7 @@ VERBS = {
     },
 }
 GROUND = {
-    "accounts": {"signals"},
+    "accounts": {"signals", "devices"},
     "avatars": {
         "face_gen",
         "answers",
@@ -62,7 +64,8 @@ VERB_KNOWS = {
     "avatars.safekeeping": {"avatars.journal"},
     "avatars.leaving": {"avatars.safekeeping"},
     "avatars.sharing": {"avatars.reviewing"},
-    "avatars.exporting": {"avatars.journal"},
+    "avatars.exporting": {"avatars.journal", "avatars.belongings"},
+    "avatars.belongings": {"avatars.opening"},
     "avatars.moderation": {"avatars.generation", "avatars.reviewing", "avatars.safekeeping"},
     "avatars.watching": {"avatars.measuring", "avatars.reconciling"},
     "avatars.counting": {"avatars.measuring", "avatars.reconciling"},

@@ -11,6 +11,7 @@ from accounts.models.packs import CreditPack
 from accounts.models.purchases import NothingToRefund, NotWaiting, Purchase
 from accounts.models.quotas import Quota
 from accounts.models.refunds import Refund
+from accounts.models.remarks import nameless
 from accounts.models.users import User
 from accounts.models.wallets import (
     Kind,
@@ -44,4 +45,5 @@ __all__ = [
     "Wallet",
     "WalletFrozen",
     "decide",
+    "nameless",
 ]

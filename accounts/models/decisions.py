@@ -1,6 +1,7 @@
 """Decision: what a member of staff did, to what and whom, and why. The trail nobody rewrites.
 
-Knows triggers alone. Rooms above write their own acts here, in the transaction of the act itself.
+Knows triggers and remarks. Rooms above write their own acts here, in the transaction of the act
+itself.
 """
 
 from typing import Any
@@ -11,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import triggers
+from accounts.models.remarks import nameless
 
 
 class DecisionQuerySet(models.QuerySet["Decision"]):
@@ -77,14 +79,16 @@ def decide(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> Decision:
-    """Write one decision down. The caller's transaction makes act and record one."""
+    """Write one decision down. The caller's transaction makes act and record one. Mail addresses
+    in `reason` are left out (see `nameless`).
+    """
     return Decision.objects.create(
         actor=actor,
         person=person,
         act=act,
         subject=subject_name(*subject) if subject else "",
         category=category,
-        reason=reason.strip(),
+        reason=nameless(reason).strip(),
         before=before or {},
         after=after or {},
     )

@@ -1,6 +1,6 @@
 """Wallet and Transfer: every credit, where it is and how it came there. All of the money.
 
-Knows triggers alone. `_post` is the only code in the house that writes a pocket.
+Knows triggers and remarks. `_post` is the only code in the house that writes a pocket.
 
 A wallet has three pockets. `available` and `reserved` hold credits; `owed` counts credits that a
 bank took back from us, set against available: a person may spend max(0, available - owed). The
@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import triggers
+from accounts.models.remarks import nameless
 
 
 class NotEnoughCredits(Exception):
@@ -138,7 +139,7 @@ def _post(
         amount=amount,
         reference=reference,
         actor=actor,
-        note=note,
+        note=nameless(note),
     )
     try:
         with transaction.atomic():

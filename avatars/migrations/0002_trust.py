@@ -206,9 +206,38 @@ class Migration(migrations.Migration):
             name='bytes',
             field=models.PositiveBigIntegerField(),
         ),
+        migrations.AlterField(
+            model_name='storedfile',
+            name='user',
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL),
+        ),
         migrations.AddIndex(
             model_name='attempt',
             index=models.Index(fields=['erase_due_at'], name='erasures_due'),
+        ),
+        migrations.AddField(
+            model_name='avatar',
+            name='evidence_until',
+            field=models.DateTimeField(null=True),
+        ),
+        migrations.AddIndex(
+            model_name='avatar',
+            index=models.Index(fields=['evidence_until'], name='avatars_as_evidence'),
+        ),
+        migrations.CreateModel(
+            name='Evidence',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('number', models.UUIDField(editable=False, unique=True)),
+                ('address', models.EmailField(max_length=254)),
+                ('words', models.TextField()),
+                ('made_at', models.DateTimeField()),
+                ('keep_until', models.DateTimeField(db_index=True)),
+                ('file', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='evidence', to='avatars.storedfile')),
+            ],
+            options={
+                'verbose_name_plural': 'evidence',
+            },
         ),
         migrations.AddIndex(
             model_name='avatar',

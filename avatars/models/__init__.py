@@ -6,6 +6,7 @@ Everybody above imports from here; these modules know accounts.models, storage a
 from avatars.models.attempts import Attempt, Breaker, Heartbeat
 from avatars.models.avatar_requests import MOVES, AvatarRequest, Quality, Reason, State, Style
 from avatars.models.avatars import Avatar
+from avatars.models.evidence import Evidence
 from avatars.models.exports import Export
 from avatars.models.files import FileState, StoredFile
 from avatars.models.pace import Pace, pace
@@ -23,6 +24,7 @@ __all__ = [
     "BlockedPicture",
     "Breaker",
     "Category",
+    "Evidence",
     "Export",
     "FacePhoto",
     "FileState",

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.text import slugify
 
 from avatars.models.avatar_requests import AvatarRequest, Style
+from avatars.models.evidence import EVIDENCE_PERIOD
 from avatars.models.files import StoredFile
 
 TRASH_PERIOD = timedelta(days=30)
@@ -32,7 +32,14 @@ class AvatarQuerySet(models.QuerySet["Avatar"]):
         return self.filter(trashed_at__isnull=False, file__isnull=False, hidden=False)
 
     def overdue_in_trash(self, now: datetime) -> "AvatarQuerySet":
-        return self.filter(trashed_at__lte=now - TRASH_PERIOD, file__isnull=False)
+        old = self.filter(trashed_at__lte=now - TRASH_PERIOD, file__isnull=False)
+        return old.filter(evidence_until=None)
+
+    def evidence_no_more(self, now: datetime) -> "AvatarQuerySet":
+        return self.filter(evidence_until__lte=now, file__isnull=False)
+
+    def evidence(self, now: datetime) -> "AvatarQuerySet":
+        return self.filter(evidence_until__gt=now, file__isnull=False)
 
     def for_gallery(self) -> "AvatarQuerySet":
         """What a grid of tiles needs, in one query, newest first."""
@@ -61,6 +68,8 @@ class Avatar(models.Model):
     favourite = models.BooleanField(default=False)
     not_me = models.BooleanField(default=False)
     trashed_at = models.DateTimeField(null=True, blank=True)
+    # Found to show somebody under 18: its file is kept so long, wherever its row stands.
+    evidence_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = AvatarQuerySet.as_manager()
@@ -69,6 +78,7 @@ class Avatar(models.Model):
         indexes = [
             models.Index(fields=["user", "-id"], name="avatars_of_a_person"),
             models.Index(fields=["trashed_at"], name="avatars_in_trash"),
+            models.Index(fields=["evidence_until"], name="avatars_as_evidence"),
             models.Index(fields=["near_hash"], name="avatars_by_near_hash"),
         ]
         constraints = [
@@ -119,13 +129,14 @@ class Avatar(models.Model):
         are evidence. False: it was taken down already.
         """
         standing = Avatar.objects.filter(pk=self.pk, hidden=False)
-        gone_at = F("trashed_at") if as_evidence else Coalesce("trashed_at", now)
-        return bool(standing.update(hidden=True, trashed_at=gone_at))
+        if as_evidence:
+            return bool(standing.update(hidden=True, evidence_until=now + EVIDENCE_PERIOD))
+        return bool(standing.update(hidden=True, trashed_at=Coalesce("trashed_at", now)))
 
     def put_up_again(self, trashed_at: datetime | None) -> bool:
         """Undo `take_down`; `trashed_at` is what it was before. False when its objects are gone."""
         there = Avatar.objects.filter(pk=self.pk, hidden=True, file__isnull=False)
-        return bool(there.update(hidden=False, trashed_at=trashed_at))
+        return bool(there.update(hidden=False, trashed_at=trashed_at, evidence_until=None))
 
     def download_name(self, suffix: str) -> str:
         """likeness-anime-pirate-at-dusk-2026-11-22.jpg"""

@@ -16,6 +16,8 @@ from avatars.models.files import StoredFile
 LINK_LIFE = timedelta(hours=24)
 # The longest a build may work undisturbed; a dead builder is replaced after so long.
 LEASE = timedelta(minutes=30)
+# When a worker is stopped over one, half of it: by then it has packed some ten thousand pictures.
+BUILD_LIMIT = timedelta(minutes=15)
 MOST_TRIES = 5
 RETRY = timedelta(minutes=2)
 
@@ -33,6 +35,12 @@ class ExportQuerySet(models.QuerySet["Export"]):
 
     def due(self, now: datetime) -> "ExportQuerySet":
         return self.preparing().filter(due_at__lte=now).order_by("due_at")
+
+    def being_built(self, now: datetime) -> "ExportQuerySet":
+        """Claimed so lately that their builders may still be at them. None that was put off is due
+        as late as these.
+        """
+        return self.preparing().filter(due_at__gt=now + LEASE - BUILD_LIMIT)
 
     def ready(self, now: datetime) -> "ExportQuerySet":
         return self.filter(state=ExportState.READY, until__gt=now)
@@ -59,7 +67,7 @@ class ExportQuerySet(models.QuerySet["Export"]):
         at one begins anew without it.
         """
         self.expire(now)
-        self.preparing().update(due_at=now, lease_no=F("lease_no") + 1)
+        self.preparing().update(due_at=now, lease_no=F("lease_no") + 1, tries=0)
 
     def end(self, now: datetime) -> None:
         """Nobody will fetch them any more, nor make one."""
@@ -136,7 +144,10 @@ class Export(models.Model):
         if self.tries < MOST_TRIES:
             self._mine().update(due_at=now + RETRY * self.tries)
         else:
-            self._mine().update(state=ExportState.FAILED, due_at=None)
+            self.give_up()
+
+    def give_up(self) -> None:
+        self._mine().update(state=ExportState.FAILED, due_at=None)
 
     def claim_letter(self) -> bool:
         """One caller may tell its owner; False for everybody else."""

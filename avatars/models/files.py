@@ -88,7 +88,8 @@ class StoredFileQuerySet(models.QuerySet["StoredFile"]):
 
 class StoredFile(models.Model):
     key = models.CharField(max_length=120, unique=True)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
+    # Nobody goes before the last of theirs has gone.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True)
     state = models.CharField(max_length=8, choices=FileState.choices)
     due_at = models.DateTimeField(null=True)
     bytes = models.PositiveBigIntegerField()

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -73,14 +74,21 @@ class FacePhotoQuerySet(models.QuerySet["FacePhoto"]):
 
     def used(self, pk: int, now: datetime) -> bool:
         """Start the photo's clock anew: its last submit or ending was now. Locks the row, so that
-        a deletion comes wholly before (False) or wholly after.
+        a deletion comes wholly before (False) or wholly after. False too for one kept until an
+        avatar was ready, when one is: nothing brings it back.
         """
+        done = Q(keep=Keep.READY, delete_at__lte=F("last_used_at"))
         return any(
-            self.filter(pk=pk, keep=keep, deleted_at=None).update(
+            self.filter(~done | Q(last_used_at=None), pk=pk, keep=keep, deleted_at=None).update(
                 last_used_at=now, delete_at=now + period
             )
             for keep, period in KEEP_FOR.items()
         )
+
+    def ready(self, pk: int, now: datetime) -> None:
+        """An avatar was made of it: one that is kept until then is due."""
+        until_ready = self.filter(pk=pk, keep=Keep.READY, deleted_at=None)
+        until_ready.update(last_used_at=now, delete_at=now)
 
 
 class FacePhoto(models.Model):
@@ -137,10 +145,13 @@ class FacePhoto(models.Model):
 
     def take_away(self, why: Gone, now: datetime, record_due_at: datetime | None) -> bool:
         """Mark it deleted, in the transaction that dooms its objects (engine.md §9); its record
-        stays. False when it was gone before. Read with `file` and `thumb`.
+        stays. False when it was gone before, or was used again as its date came. Read with `file`
+        and `thumb`.
         """
         files = [file for file in (self.file, self.thumb) if file]
         there = FacePhoto.objects.filter(pk=self.pk, deleted_at=None)
+        if why == Gone.DATE:
+            there = there.filter(delete_at=self.delete_at)
         return bool(
             there.update(
                 deleted_at=now,

@@ -3,6 +3,7 @@
 Knows `safekeeping` and the refusals of what stands below it.
 """
 
+import hashlib
 from typing import Any
 from uuid import UUID
 
@@ -50,6 +51,8 @@ def consent(request: PersonRequest) -> HttpResponse:
     form = ConsentForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
         return consent_page(request, form, status=422 if form.is_bound else 200)
+    if request.POST.get("text", text_shown()) != text_shown():  # changed while they read
+        return consent_page(request, ConsentForm(), status=409)
     Consent.objects.give(
         request.user,
         Consent.Kind.FACE,
@@ -60,10 +63,18 @@ def consent(request: PersonRequest) -> HttpResponse:
     return redirect("create" if request.POST.get("next") == "create" else "face_new")
 
 
+def text_shown() -> str:
+    """By which a page says what was read on it."""
+    return hashlib.sha256(words.consent_text().encode()).hexdigest()
+
+
 def consent_page(request: PersonRequest, form: ConsentForm, *, status: int = 200) -> HttpResponse:
+    earlier = Consent.objects.standing().filter(user=request.user, kind=Consent.Kind.FACE)
     context = {
         "form": form,
         "text": words.consent_body(),
+        "text_shown": text_shown(),
+        "earlier": earlier.order_by("-pk").first(),
         "next": "create" if "create" in (request.GET.get("next"), request.POST.get("next")) else "",
     }
     return render(request, "avatars/face_consent.html", context, status=status)

@@ -9,14 +9,15 @@ from email.utils import parseaddr
 
 import pytest
 import time_machine
+from allauth.usersessions.models import UserSession
 from django.contrib.auth import get_user
 from django.contrib.sessions.models import Session
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import IntegrityError, models, transaction
 from django.test import Client, RequestFactory
-from django.utils import timezone
+from django.utils import formats, timezone
 
-from accounts import auditing, billing, closing, notices
+from accounts import auditing, billing, closing, devices, notices
 from accounts.models import Closing, Kind, Purchase, Transfer, User
 from accounts.models.closings import CANCEL_WINDOW, LETTER_PERIOD, Step, key_hash
 from accounts.signals import account_closing
@@ -56,8 +57,7 @@ DECIDED = {
     "avatars.AvatarRequest.user": GOES_BEFORE,
     "avatars.Avatar.user": GOES_BEFORE,
     "avatars.Export.user": GOES_BEFORE,
-    # No row of these is left by then: the closing waits for the last.
-    "avatars.StoredFile.user": LOSES_ITS_PERSON,
+    "avatars.StoredFile.user": GOES_BEFORE,
 }
 MANNERS = {
     GOES_BEFORE: models.PROTECT,
@@ -231,6 +231,38 @@ def test_the_rows_of_their_sessions_go_and_those_of_others_stay(ada, ben):
     assert left.get_decoded()["_auth_user_id"] == str(ben.pk)
 
 
+def test_a_code_somebody_asked_for_and_never_typed_names_nobody_afterwards(ada, ben):
+    for person in (ada, ben):
+        person.emailaddress_set.create(email=f"other.{person.email}", verified=True)
+        for address in (person.email, f"other.{person.email}"):
+            stranger = Client()
+            stranger.post("/accounts/login/code/", {"email": address})
+            assert address in str(stranger.session.items())
+    signed_in = Client()
+    signed_in.force_login(ben)
+    session = signed_in.session
+    session["draft"] = {"prompt": "as ada@example.org at dusk"}
+    session.save()
+    gone(ada)
+    kept = [str(session.get_decoded()) for session in Session.objects.all()]
+    assert len(kept) == 3
+    assert all("ben@example.org" in each or "_auth_user_id" in each for each in kept)
+
+
+def test_sessions_nobody_can_come_back_to_are_not_kept(ada, ben):
+    for person in (ada, ben):
+        browser = Client()
+        browser.force_login(person)
+        key = browser.session.session_key
+        UserSession.objects.create(user=person, ip="192.0.2.1", session_key=key, user_agent="x")
+    Session.objects.filter(session_key=UserSession.objects.get(user=ada).session_key).update(
+        expire_date=timezone.now()
+    )
+    assert devices.forget_expired(timezone.now()) == 1
+    assert [session.user for session in UserSession.objects.all()] == [ben]
+    assert Session.objects.count() == 1
+
+
 def test_a_closed_account_can_be_opened_anew_with_the_same_address(ada):
     gone(ada)
     again = factories.create_user("ada@example.org")
@@ -245,12 +277,18 @@ def tell(after: timedelta = timedelta(hours=1)) -> int:
 
 
 def test_a_letter_says_once_when_it_closes_and_how_to_keep_it(ada, mailoutbox):
+    User.objects.filter(pk=ada.pk).update(time_zone="Pacific/Kiritimati")
+    ada.refresh_from_db()
     begun = closing.close(ada, timezone.now())
     assert [tell(timedelta()), tell(timedelta())] == [1, 0]
     [letter] = mailoutbox
     assert letter.to == ["ada@example.org"]
     assert letter.subject.startswith("Your account closes on ")
     assert "/settings/data/close/" in letter.body
+    local = timezone.localtime(begun.start_at, ada.zone())
+    assert f"On {formats.date_format(local, 'DATETIME_FORMAT')} (Pacific/Kiritimati) your" in (
+        letter.body
+    )
     assert closing.keep(ada)
     assert [tell(), reload(begun).letter_due] == [0, False]
 

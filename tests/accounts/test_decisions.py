@@ -6,8 +6,8 @@ Knows the models and the factories.
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from accounts import auditing
-from accounts.models import Decision, decide
+from accounts import auditing, gifts
+from accounts.models import Decision, Transfer, decide
 
 pytestmark = pytest.mark.django_db
 
@@ -21,6 +21,21 @@ def test_a_decision_says_who_what_about_whom_and_why(decision, mo, ada):
     row = Decision.objects.get()
     assert (row.actor, row.person, row.act) == (mo, ada, "credits_given")
     assert (row.reason, row.before, row.after) == ("Sorry.", {}, {"credits": 3})
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("Same person as ada@example.org, see there.", "Same person as [address], see there."),
+        ("<Grace.Hopper+x@mail.example.co.uk>: sorry", "<[address]>: sorry"),
+        ("3 credits @ 10 cents", "3 credits @ 10 cents"),
+    ],
+)
+def test_no_mail_address_is_written_where_nobody_can_take_it_back(mo, ada, typed, kept):
+    gifts.give(ada, 3, actor=mo, reason=typed, number="77")
+    gifts.give(ada, 3, actor=mo, reason=typed, number="77")
+    assert Decision.objects.get().reason == kept
+    assert Transfer.objects.get(reference="adjust:77").note == kept
 
 
 def test_a_decision_without_a_why_is_refused(mo, ada):

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts import closing
 from accounts.models import Closing, User
 from accounts.models.closings import Step
-from tests import factories
+from tests import factories, lives
 
 pytestmark = pytest.mark.django_db
 
@@ -120,9 +120,43 @@ def test_a_page_that_polls_loads_itself_anew(leaving):
     assert answer["HX-Refresh"] == "true"
 
 
-@pytest.mark.parametrize("path", ["/privacy/", "/help/", "/terms/", "/livez"])
+@pytest.mark.parametrize(
+    "path", ["/privacy/", "/help/", "/terms/", "/livez", "/safety/", "/safety/report/"]
+)
 def test_what_everybody_may_read_they_may_too(leaving, path):
     assert leaving.get(path).status_code == 200
+
+
+def test_a_link_somebody_sent_them_opens_as_for_any_stranger(leaving, ben):
+    shared = factories.create_share(factories.create_avatar(ben))
+    assert leaving.get(f"/s/{shared.token}/").status_code == 200
+
+
+def test_whoever_is_suspended_can_close_and_keep(client, ada):
+    assert ada.suspend(timezone.now())
+    sign_in(client, ada)
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    page = client.post(CLOSE, {"word": "CLOSE", "when": "later"}, follow=True)
+    assert "Your account closes on" in page.text
+    sign_in(client, ada)
+    assert "Your account stays." in client.post(KEEP, follow=True).text
+    ada.refresh_from_db()
+    assert (ada.closes_at, ada.suspended_at is None) == (None, False)
+
+
+def test_the_same_address_may_sign_up_again_once_all_is_gone_and_not_before(
+    client, ada, mailoutbox
+):
+    form = {"email": ada.email, "password1": "a paper boat at dawn", "terms": "on"}
+    closing.close(ada, timezone.now(), at_once=True)
+    closing.go_on(timezone.now())
+    client.post("/accounts/signup/", form)
+    assert User.objects.filter(email=ada.email).get() == ada
+    lives.leave_for_good()
+    assert not User.objects.filter(email=ada.email).exists()
+    client.post("/accounts/signup/", form)
+    again = User.objects.get(email=ada.email)
+    assert (again.pk == ada.pk, again.wallet.available, again.verified_at) == (False, 0, None)
 
 
 def test_keeping_gives_everything_back_but_the_photos(leaving, ada):

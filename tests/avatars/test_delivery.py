@@ -220,6 +220,33 @@ def test_a_photo_kept_until_ready_is_due_at_once(ada, shelf):
     assert avatar_request.photo.delete_at <= timezone.now()
 
 
+@pytest.mark.parametrize("ending", ["failed", "cancelled"])
+def test_a_photo_kept_until_ready_goes_with_the_last_of_its_batch_whatever_became_of_that(
+    ada, shelf, ending
+):
+    ready = storing(ada, shelf, picture())
+    photo = ready.photo
+    type(photo).objects.update(keep="ready")
+    other = factories.create_request(ada, photo)
+    generation.advance(ready.pk)
+    other.refresh_from_db()
+    assert other.finish(State(ending), "late", now=timezone.now())
+    photo.refresh_from_db()
+    assert not photo.is_present(timezone.now())
+    assert list(type(photo).objects.expired(timezone.now())) == [photo]
+
+
+def test_a_photo_kept_until_ready_of_which_nothing_became_starts_its_day_anew(ada):
+    asked = factories.create_request(ada)
+    a_day_ago = timezone.now() - timedelta(hours=25)  # it was long in review
+    type(asked.photo).objects.update(
+        keep="ready", last_used_at=a_day_ago, delete_at=a_day_ago + timedelta(hours=24)
+    )
+    assert asked.finish(State.FAILED, "late", now=timezone.now())
+    asked.photo.refresh_from_db()
+    assert asked.photo.is_present(timezone.now() + timedelta(hours=23))
+
+
 def generating(user, shelf, body: dict, **fields) -> AvatarRequest:
     avatar_request = factories.create_request_in(State.GENERATING, user)
     avatar_request.attempts.update(provider_job_id="91", **fields)

@@ -14,9 +14,26 @@ import time_machine
 from django.utils import timezone
 
 from accounts.models import Transfer, decide
-from avatars import auditing, exporting, notices, safekeeping, storage
-from avatars.models import Avatar, Export, FileState, State, StoredFile
-from avatars.models.exports import LEASE, LINK_LIFE, MOST_TRIES
+from avatars import (
+    auditing,
+    exporting,
+    moderation,
+    notices,
+    safekeeping,
+    storage,
+    takedowns,
+    tasks,
+)
+from avatars.models import (
+    Avatar,
+    Category,
+    Export,
+    FileState,
+    RemovalReason,
+    State,
+    StoredFile,
+)
+from avatars.models.exports import BUILD_LIMIT, LEASE, LINK_LIFE, MOST_TRIES, RETRY
 from tests import factories, lives
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +79,7 @@ def test_every_row_that_the_pages_show_is_in_it(grace, ben):
     assert [row["id"] for row in requests] == [
         str(pk) for pk in grace.requests.order_by("pk").values_list("public_id", flat=True)
     ]
-    assert {row["state"] for row in requests} >= {*State} - {State.HELD, State.REJECTED}
+    assert {row["state"] for row in requests} >= {*State} - {State.REJECTED}
     assert all(row["prompt"].startswith(lives.WORDS) for row in requests)
     transfers = rows(box, "transfers")
     assert len(transfers) == Transfer.objects.filter(wallet=grace.user.wallet).count()
@@ -151,14 +168,19 @@ def test_after_a_day_the_file_goes_and_the_page_knows(ada):
     assert auditing.findings(files=True) == []
 
 
-@pytest.mark.parametrize("what", ["photo", "avatar"])
-def test_what_is_deleted_for_good_does_not_live_on_in_an_export(ada, what):
-    photo, avatar = factories.create_photo(ada), factories.create_avatar(ada)
+@pytest.mark.parametrize("what", ["photo", "avatar", "removed", "removed at the desk"])
+def test_what_is_gone_for_good_does_not_live_on_in_an_export(ada, mo, what):
+    photo, item = factories.create_photo(ada), factories.create_reported(ada)
     made(ada)
     if what == "photo":
         safekeeping.erase(photo)
+    elif what == "avatar":
+        safekeeping.purge(item.avatar)
+    elif what == "removed":
+        why = {"category": RemovalReason.CONSENT, "reason": "", "give_back": False}
+        assert takedowns.remove_picture(item.avatar, actor=mo, **why)
     else:
-        safekeeping.purge(avatar)
+        assert moderation.remove(item, mo, Category.SPAM)
     assert [each.state for each in Export.objects.all()] == ["expired"]
     safekeeping.erase_due()
     assert storage.keys("exports") == set()
@@ -177,6 +199,18 @@ def test_an_export_under_way_begins_anew_when_something_in_it_is_deleted(ada, be
     assert Export.objects.get(pk=other.pk).state == "ready"
 
 
+def test_a_zip_is_written_on_while_somebody_without_photos_withdraws(ada, monkeypatch):
+    """Its row is not taken before its export's: whoever finishes one locks them that way round."""
+    put = storage.put_file
+
+    def withdrawn_meanwhile(key, content):
+        put(key, content)
+        safekeeping.withdraw(ada)
+
+    monkeypatch.setattr(storage, "put_file", withdrawn_meanwhile)
+    made(ada)
+
+
 def test_a_dead_builder_is_followed_by_another_when_its_lease_has_run_out(ada):
     export = exporting.ask(ada, timezone.now())
     assert export.claim(timezone.now())
@@ -186,6 +220,42 @@ def test_a_dead_builder_is_followed_by_another_when_its_lease_has_run_out(ada):
     assert not exporting.prepare(export)  # the first one was only asleep
     lives.ready_export(ada)
     assert StoredFile.objects.filter(key__startswith="exports/", state=FileState.KEPT).count() == 1
+
+
+def test_a_builder_is_stopped_long_before_another_would_follow_it():
+    """A worker's own limit, or a large export would be begun for ever and never be ready."""
+    limits = (tasks.make_exports.soft_time_limit, tasks.make_exports.time_limit)
+    assert limits[0] == BUILD_LIMIT.total_seconds()
+    assert timedelta(seconds=limits[1]) < LEASE
+    assert RETRY * MOST_TRIES <= LEASE - BUILD_LIMIT  # what waits is not taken for being built
+
+
+def test_an_export_that_kills_every_builder_ends(ada, monkeypatch, caplog):
+    export = exporting.ask(ada, timezone.now())
+
+    def dies(*_arguments: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(exporting, "pack", dies)
+        for number in range(MOST_TRIES):
+            with time_machine.travel(timezone.now() + number * LEASE), pytest.raises(SystemExit):
+                exporting.prepare_due()
+    with time_machine.travel(timezone.now() + MOST_TRIES * LEASE):
+        assert exporting.prepare_due() == 0
+    export.refresh_from_db()
+    assert (export.state, export.tries) == ("failed", MOST_TRIES)
+    assert f"begun {MOST_TRIES} times in vain" in caplog.text
+    assert exporting.ask(ada, timezone.now()) != export
+
+
+def test_no_more_than_two_are_built_at_once(ada, ben, mo):
+    asked = [exporting.ask(person, timezone.now()) for person in (ada, ben, mo)]
+    assert [export.claim(timezone.now()) for export in asked[:2]] == [True, True]
+    assert exporting.prepare_due() == 0
+    assert exporting.prepare(asked[0])
+    assert exporting.prepare_due() == 1
+    assert exporting.prepare(asked[1])
 
 
 def test_a_storage_that_is_away_puts_it_off_and_not_for_ever(ada, monkeypatch):

@@ -6,6 +6,7 @@ Knows the verbs of both rooms, the provider's stand-in and a whole life.
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.db import transaction
 from django.utils import timezone
 
@@ -40,7 +41,7 @@ from tests import engine, factories, lives
 
 pytestmark = pytest.mark.django_db
 
-DRAWN = OPEN - {State.HELD}
+DRAWN = OPEN - {State.HELD}  # factories bring them there by themselves
 
 
 def findings() -> list[object]:
@@ -78,14 +79,14 @@ def test_everything_open_is_cancelled_with_its_credit_back_and_its_slot_free(gra
     wallet = grace.user.wallet
     wallet.refresh_from_db()
     reserved, available = wallet.reserved, wallet.available
-    assert reserved == len(DRAWN)
+    assert reserved == len(OPEN)
     late = factories.create_request_in(State.GENERATING, grace.user)
     assert late.finish(State.FAILED, Reason.LATE, now=timezone.now(), look_again_at=timezone.now())
     closing.close(grace.user, timezone.now())
     wallet.refresh_from_db()
     assert (wallet.reserved, wallet.available) == (0, available + reserved + 1)
     stopped = grace.requests.filter(reason=Reason.CLOSED)
-    assert [each.state for each in stopped] == [State.CANCELLED] * len(DRAWN)
+    assert [each.state for each in stopped] == [State.CANCELLED] * len(OPEN)
     assert not grace.requests.open().exists()
     assert not grace.requests.exclude(due_at=None).exists()
     live = Attempt.objects.filter(request__user=grace.user)
@@ -215,7 +216,7 @@ def test_a_closed_account_leaves_no_row_and_no_object_and_a_ledger_without_a_nam
     wallet.refresh_from_db()
     assert (wallet.user, wallet.reserved, wallet.spendable) == (None, 0, 0)
     assert set(Purchase.objects.filter(user=None).values_list("pk", flat=True)) == purchases
-    stopped = len(DRAWN)
+    stopped = len(OPEN)
     assert Transfer.objects.filter(wallet=wallet).count() == transfers + stopped + 1
     assert Transfer.objects.get(kind=Kind.LAPSE).reference == f"close:{wallet.pk}"
     assert Decision.objects.filter(person=None, act="credits_given").count() == 1
@@ -301,6 +302,27 @@ def test_rows_that_a_sleeper_adds_before_the_end_go_the_same_way(ada):
     assert lives.objects() == set()
 
 
+def test_an_object_that_a_sleeper_announces_before_the_end_is_waited_for_too(ada):
+    """Whoever fetched a picture all the while begins to write it as the person goes."""
+    begun = closing.close(ada, timezone.now(), at_once=True)
+    lives.hurry_closings()
+    closing.go_on(timezone.now())
+    leaving.go_on()
+    begun.refresh_from_db()
+    assert begun.step == Step.ENDING
+    file = StoredFile.objects.begin("avatars", "webp", b"late", user=ada, now=timezone.now())
+    storage.put(file.key, b"late")
+    lives.hurry_closings()
+    closing.go_on(timezone.now())
+    begun.refresh_from_db()
+    assert begun.step == Step.EMPTYING
+    for minutes in (11, 22):  # it may still be at it: five minutes more
+        lives.leave_for_good(after=timedelta(minutes=minutes))
+    begun.refresh_from_db()
+    assert (begun.step, lives.objects()) == (Step.GONE, set())
+    assert key_hash(file.key) in begun.key_hashes
+
+
 # ── The provider ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -347,6 +369,9 @@ def test_a_provider_that_is_away_is_asked_again_and_keeps_no_file_of_ours_alive(
     assert begun.step == Step.EMPTYING
     assert lives.objects() == set()
     assert Attempt.objects.get(pk=attempt.pk).erased is None
+    for hours in (23, 25):  # all its day long, and then it is over for them too
+        with time_machine.travel(timezone.now() + timedelta(hours=hours)):
+            assert accounts_auditing.findings() == []
     lives.leave_for_good(after=timedelta(hours=24))
     begun.refresh_from_db()
     assert begun.step == Step.GONE

@@ -13,7 +13,7 @@ from django.utils import timezone
 from PIL import Image
 
 from accounts.models import Transfer
-from avatars import auditing, imaging, safekeeping, storage
+from avatars import auditing, generation, imaging, safekeeping, storage
 from avatars.models import (
     Attempt,
     Avatar,
@@ -170,6 +170,27 @@ def test_a_photo_in_use_is_not_due(ada):
     assert photo.deleted_at is not None
 
 
+def test_a_photo_used_as_its_date_comes_stays_with_its_request(ada, monkeypatch):
+    """Seen as due by the sweep, which then goes to delete it; meanwhile its owner pressed Make."""
+    photo = factories.create_photo(ada)
+    asked = factories.create_request(ada, photo)
+    assert generation.cancel(asked)
+    FacePhoto.objects.update(delete_at=timezone.now())
+    erase, made = safekeeping.erase, []
+
+    def used_first(due, **arguments):
+        if not made:
+            assert FacePhoto.objects.used(due.pk, timezone.now())
+            made.append(factories.create_request(ada, FacePhoto.objects.get(pk=due.pk)))
+        return erase(due, **arguments)
+
+    monkeypatch.setattr(safekeeping, "erase", used_first)
+    safekeeping.erase_due()
+    photo.refresh_from_db()
+    made[0].refresh_from_db()
+    assert (photo.deleted_at, made[0].state) == (None, State.QUEUED)
+
+
 def test_another_retention_counts_from_the_last_use(ada):
     photo = factories.create_photo(ada, last_used_at=timezone.now())
     safekeeping.change_keep(photo, Keep.DAY)
@@ -211,15 +232,53 @@ def test_an_object_that_cannot_be_deleted_now_waits(ada, monkeypatch):
     assert safekeeping.erase_due() == 2
 
 
-def test_the_audit_finds_strangers_and_missing_objects(ada):
+def test_one_object_that_cannot_be_deleted_does_not_keep_the_others(ada, monkeypatch):
+    stuck, other = factories.create_photo(ada), factories.create_photo(ada)
+    remove = storage.remove
+
+    def refuses_one(key: str) -> None:
+        if key == stuck.file.key:
+            raise storage.StorageAway("locked")
+        remove(key)
+
+    monkeypatch.setattr(storage, "remove", refuses_one)
+    for photo in (stuck, other):
+        safekeeping.erase(photo)
+    assert safekeeping.erase_due() == 3
+    assert objects() == {stuck.file.key}
+    other.refresh_from_db()
+    assert other.emptied_at is not None
+
+
+def test_the_audit_finds_strangers_anywhere_and_missing_objects(ada):
     photo = factories.create_photo(ada)
-    storage.put("photos/stranger.jpg", b"x")
+    strangers = ("another/deep/stranger.bin", "photos/stranger.jpg", "stranger.txt")
+    for key in strangers:
+        storage.put(key, b"x")
     storage.remove(photo.file.key)
     found = {(f.sentence, tuple(f.rows)) for f in auditing.findings(files=True)}
     assert found == {
-        ("an object without a row", ("photos/stranger.jpg",)),
+        ("an object without a row", strangers),
         ("a kept row without an object", (photo.file.key,)),
     }
+
+
+def test_the_audit_is_silent_about_what_comes_and_goes_while_it_lists(ada, monkeypatch):
+    goes = factories.create_photo(ada)
+    listed, keys = [], storage.keys
+
+    def while_the_site_goes_on() -> set[str]:
+        found = keys()
+        if not listed:
+            factories.create_photo(ada)
+            safekeeping.erase(goes)
+            safekeeping.erase_due()
+        listed.append(found)
+        return found
+
+    monkeypatch.setattr(storage, "keys", while_the_site_goes_on)
+    assert auditing.findings(files=True) == []
+    assert goes.file.key in listed[0]
 
 
 def test_an_avatar_restored_meanwhile_is_not_emptied_out(ada):

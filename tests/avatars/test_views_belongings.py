@@ -75,6 +75,14 @@ def test_ben_gets_a_404_before_anybody_asks_for_his_password(client, ada, ben):
     assert client.get(address(export)).status_code == 404
 
 
+def test_whoever_is_suspended_takes_everything_along_all_the_same(adas, ada):
+    assert ada.suspend(timezone.now())
+    adas.post(DATA)
+    exporting.prepare_due()
+    answer = adas.get(address(lives.ready_export(ada)))
+    assert zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content))).testzip() is None
+
+
 @pytest.mark.parametrize("state", ["preparing", "expired", "failed"])
 def test_what_is_not_there_is_said_and_leads_back(adas, ada, state):
     export = exporting.ask(ada, timezone.now())

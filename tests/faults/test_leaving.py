@@ -66,7 +66,7 @@ def test_a_closing_that_dies_at_any_crossing_is_finished_by_the_next(
     provider, crossings, mailoutbox
 ):
     def is_finished(moment: int) -> bool:
-        life = lives.live(states=STATES)
+        life = lives.live()
         pk, wallet = life.user.pk, life.user.wallet
 
         def work() -> None:
