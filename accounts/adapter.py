@@ -27,7 +27,7 @@ def accept_terms(request: HttpRequest, user: User) -> None:
 
 class AccountAdapter(DefaultAccountAdapter):
     # Allauth's own limits in words: 3 tries a code (ACCOUNT_*_BY_CODE_MAX_ATTEMPTS), 5 failed
-    # sign-ins in 300 seconds (ACCOUNT_RATE_LIMITS, login_failed).
+    # sign-ins or 3 codes in SIGN_IN_MINUTES (ACCOUNT_RATE_LIMITS).
     error_messages = {
         **DefaultAccountAdapter.error_messages,
         "incorrect_code": _("That code isn't right. After 3 tries we send a new one."),

@@ -1,5 +1,5 @@
 """The only opener of image bytes: uploads cleaned, results turned into renditions, the AI mark.
-Ground: it may know Pillow and pillow-heif, none of our rows and no settings."""
+Ground: it may know Pillow, pillow-heif and `blocked`, none of our rows and no settings."""
 
 import hashlib
 import re
@@ -15,8 +15,10 @@ from io import SEEK_END, BytesIO
 from typing import BinaryIO, cast
 
 import pillow_heif
-from PIL import Image, ImageCms, ImageOps, ImageStat
+from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
+
+from avatars.blocked import is_blocked
 
 Size = tuple[int, int]  # width, height in pixels
 
@@ -40,7 +42,6 @@ _SCAN = b"\xff\xda"
 
 RESULT_FORMATS = ("PNG", "JPEG", "WEBP")
 RESULT_PIXELS, RESULT_SIDE = 4_200_000, 16_383  # the longest side a WebP has
-FLAT_DEVIATION = 2.0  # of 255; a result the provider blocks is one colour, mostly black
 THUMB_BOX = (256, 384)
 MASTER_QUALITY = 88
 THUMB_QUALITY = 70
@@ -110,7 +111,7 @@ class PictureBroken(Exception):
 
 
 class PictureBlocked(Exception):
-    """A picture of one colour: what comes when the provider's safety check blocks a result."""
+    """Nothing can be seen: what comes when the provider's safety check blocks a result."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def render_avatar(data: bytes, *, mark_id: str) -> Renditions:
     Raises PictureBroken, PictureBlocked; ValueError for a mark id that is not one."""
     xmp = _mark(mark_id)
     picture = _result(data)
-    if max(ImageStat.Stat(picture).stddev) < FLAT_DEVIATION:
+    if is_blocked(picture):
         raise PictureBlocked
     thumb = picture.resize(_fitted(picture.size, THUMB_BOX), Image.Resampling.LANCZOS)
     return Renditions(

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.limits import KNOCKS, whence
 from avatars import delivery, storage
 from avatars.answers import id_in
 from avatars.models import Attempt
@@ -23,11 +24,16 @@ BODY_LIMIT = 64 * 1024
 @require_POST
 def doorbell(request: HttpRequest, token: str) -> HttpResponse:
     """A hint that a job has news. At most its number is taken from the body; the result is read
-    by us, with our key. Answers 200 for a known token whatever the body says, else 404.
+    by us, with our key. Answers 200 for a known token whatever the body says, else 404; and 429 to
+    an address that guesses: what it does not tell us, the next look does.
     """
+    caller = whence(request)
+    if KNOCKS.is_spent(caller):
+        return HttpResponse(status=429)
     job_id, track_id = said(request)
     bell = delivery.answer_doorbell(token, job_id, track_id)
     if bell is None:
+        KNOCKS.spend(caller)
         return HttpResponse(status=404)
     if bell.is_news:
         ring_one(bell.request, queue="look")
@@ -36,10 +42,9 @@ def doorbell(request: HttpRequest, token: str) -> HttpResponse:
 
 def said(request: HttpRequest) -> tuple[str, str]:
     """Job number and track_id from a doorbell's body; empty where it says nothing usable."""
-    if int(request.headers.get("Content-Length") or 0) > BODY_LIMIT:
-        return "", ""
     try:
-        body = json.loads(request.read(BODY_LIMIT + 1))
+        told = request.read(BODY_LIMIT + 1)
+        body = json.loads(told) if len(told) <= BODY_LIMIT else None
     except (ValueError, RecursionError, OSError):
         return "", ""
     if not isinstance(body, dict):

@@ -188,6 +188,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.middleware.numbered",
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "config.middleware.private_by_default",
@@ -200,7 +201,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "config.middleware.readable_only",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.second_factor.staff_door",
     "django_htmx.middleware.HtmxMiddleware",
@@ -254,6 +254,13 @@ else:
     }
 
 CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://likeness")}
+if not DEBUG and CACHES["default"]["BACKEND"] != "django.core.cache.backends.redis.RedisCache":
+    raise ImproperlyConfigured(
+        "CACHE_URL must be redis://…: what one process counts, the others must know."
+    )
+if CACHES["default"]["BACKEND"].endswith(".RedisCache"):
+    # A cache that hangs costs a request so long; by itself it would wait for ever.
+    CACHES["default"]["OPTIONS"] = {"socket_connect_timeout": 0.5, "socket_timeout": 1}
 
 # ── Celery: a doorbell, never the truth (engine.md §12) ─────────────────────────────────────────
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="memory://localhost/")
@@ -456,6 +463,24 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http" if DEBUG else "https"
 ACCOUNT_SIGNUP_FORM_HONEYPOT_FIELD = "website"
+# A number and a time for an address (ip), a person (user) or whoever is meant (key: the address
+# typed). A code of six digits has three tries: nine guesses in five minutes at one account.
+SIGN_IN_MINUTES = 5
+ACCOUNT_RATE_LIMITS = {
+    action: ",".join(f"{number}/{SIGN_IN_MINUTES}m/{whose}" for whose, number in numbers.items())
+    for action, numbers in {
+        "signup": {"ip": 20},
+        "login": {"ip": 60},
+        "login_failed": {"ip": 20, "key": 5},
+        "request_login_code": {"ip": 20, "key": 3},
+        "reset_password": {"ip": 20, "key": 3},
+        "reset_password_from_key": {"ip": 20},
+        "reauthenticate": {"user": 10},
+        "change_password": {"user": 5},
+        "manage_email": {"user": 10},
+    }.items()
+}
+MFA_RATE_LIMITS = {"webauthn_login": f"20/{SIGN_IN_MINUTES}m/ip"}
 # Passkeys, authenticator apps and recovery codes: offered to everybody, asked of staff.
 MFA_ADAPTER = "accounts.second_factor.Adapter"
 MFA_SUPPORTED_TYPES = ["webauthn", "totp", "recovery_codes"]

@@ -14,6 +14,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.generic import TemplateView
 from django_htmx.http import HttpResponseClientRefresh
 
+from accounts.limits import MINUTE, too_fast
 from avatars.views.drafts import Draft
 from config import health, mailbox, styleguide
 from config.logs import REQUEST_ID
@@ -48,6 +49,12 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return HttpResponse(render_to_string("500.html", told), status=500)
 
 
+def too_many(request: HttpRequest) -> HttpResponse:
+    """What allauth answers above one of its limits. All of them end within the same minutes."""
+    return too_fast(request, settings.SIGN_IN_MINUTES * MINUTE)
+
+
+handler429 = too_many
 handler500 = server_error
 
 

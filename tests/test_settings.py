@@ -91,9 +91,12 @@ def test_everything_missing_is_named_in_one_sentence(tmp_path):
         {"FACE_GEN_URL": "http://127.0.0.1:9/api/"},
         {"STRIPE_API_URL": "http://localhost:9"},
         {"CELERY_BROKER_URL": "memory://localhost/"},
+        {"CACHE_URL": "locmemcache://likeness"},
+        {"CACHE_URL": "dummycache://"},
+        {"CACHE_URL": "filecache:///tmp/cache"},
     ],
 )
-def test_a_deployment_refuses_stand_ins_and_a_broker_in_memory(tmp_path, unsafe):
+def test_a_deployment_refuses_stand_ins_and_what_only_one_process_can_reach(tmp_path, unsafe):
     assert load(tmp_path, {**DEPLOYMENT, **unsafe}, "DEBUG").returncode != 0
 
 

@@ -15,15 +15,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import billing
-from accounts.limits import Limit, limited, who
+from accounts.limits import CHECKOUTS, QUESTIONS, limited, who
 from accounts.models import CreditPack, Purchase
 from accounts.views.guards import PersonRequest, signed_in
 
 logger = logging.getLogger("likeness.money")
 staff = logging.getLogger("likeness.staff")
 
-CHECKOUTS = Limit("checkouts", 10, 3600)
-QUESTIONS = Limit("stripe", 120, 3600)  # that reading pages asks of Stripe, for one person
 SEE_OTHER = 303  # a GET follows, whatever the method was
 # The page asks again every 2 s, then every 5, for two minutes in all; the webhook goes on alone.
 LOOKS_SOON, LOOKS = 10, 30

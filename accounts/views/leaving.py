@@ -16,14 +16,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import closing
 from accounts.forms import CloseForm
-from accounts.limits import Limit, limited
+from accounts.limits import CLOSINGS, limited
 from accounts.models import Closing
 from accounts.models.closings import CANCEL_WINDOW, Step
 from accounts.models.purchases import REFUND_WINDOW
 from accounts.views.guards import PersonRequest, signed_in
 from accounts.views.refunds import recent
-
-CLOSINGS = Limit("closings", 10, 3600)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

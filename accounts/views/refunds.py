@@ -19,12 +19,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import billing, money, refunding
-from accounts.limits import Limit, limited
+from accounts.limits import REFUNDS, limited
 from accounts.models import NotEnoughCredits, NothingToRefund, Purchase, Refund, User
 from accounts.models.purchases import REFUND_WINDOW
 from accounts.views.guards import PersonRequest, signed_in
 
-REFUNDS = Limit("refunds", 10, 3600)
 CONFLICT = 409  # what the page showed is not so any more
 
 

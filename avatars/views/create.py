@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.limits import Limit, who
+from accounts.limits import MAKING, who
 from accounts.models import NotEnoughCredits, User
 from avatars import generation, scenes, tasks, words
 from avatars.forms import CreateForm, new_number
@@ -26,7 +26,6 @@ from avatars.views.guards import PersonRequest, signed_in
 from avatars.views.pages import style_choices
 from avatars.views.photos import link_to, own_photo, thumb_size
 
-MAKING = Limit("making", 10, 60)
 WELCOMED = "welcomed"
 PHOTOS_SHOWN = 8
 PHOTOS_READ = 200  # far above PHOTOS_KEPT, which two uploads at once may pass a little

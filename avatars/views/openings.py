@@ -16,13 +16,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.limits import Limit, limited
+from accounts.limits import OPENINGS, limited
 from avatars import opening, storage
 from avatars.forms import OpeningForm
 from avatars.models import FacePhoto
 from avatars.views.guards import PersonRequest, View
 
-OPENINGS = Limit("openings", 30, 3600)
 UNCACHED = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
 
 

@@ -17,7 +17,7 @@ from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from accounts.limits import Limit, address_of, limited
+from accounts.limits import UPLOADS, address_of, limited
 from accounts.models import Consent, User
 from avatars import generation, safekeeping, storage, words
 from avatars.face_check import Verdict
@@ -30,7 +30,6 @@ from avatars.safekeeping import ConsentGone, NoClearFace, PhotoBlocked
 from avatars.storage import StorageAway
 from avatars.views.guards import PersonRequest, signed_in
 
-UPLOADS = Limit("photos", 20, 3600)
 # Nobody needs more faces at once; without an end the pages that list them would have none.
 PHOTOS_KEPT = 50
 # Uploads pause half a minute when the storage is away (engine.md §7).

@@ -14,14 +14,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.limits import Limit, address_of
+from accounts.limits import REPORTS, whence
 from avatars import takedowns, words
 from avatars.models import Takedown
 from avatars.models.takedowns import ANSWER_WITHIN
 from avatars.trust_forms import LINK_LETTERS, ReportForm
 from avatars.views.sharing import unlisted
 
-REPORTS = Limit("reports", 5, 3600)
 HOUR = 3600
 
 
@@ -35,7 +34,7 @@ def report(request: HttpRequest) -> HttpResponse:
     form = ReportForm(request.POST, hosts=hosts)
     if not form.is_valid():
         return report_page(request, form, status=422)
-    wait = REPORTS.spend(f"address:{address_of(request)}")
+    wait = REPORTS.spend(whence(request))
     if wait:
         form.add_error(None, words.too_fast(wait))
         answer = report_page(request, form, status=429)

@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.limits import Limit, limited
+from accounts.limits import LINKS, limited
 from avatars import sharing, storage, words
 from avatars.models import Avatar, Period, Share, Style
 from avatars.trust_forms import ShareForm
@@ -28,7 +28,6 @@ from avatars.views.guards import PersonRequest, View, signed_in
 
 staff = logging.getLogger("likeness.staff")
 
-LINKS = Limit("links", 30, 3600)
 # Nothing may keep a copy: a stopped link is dead on the next request, in every cache too.
 UNLISTED = {
     "Cache-Control": "private, no-store",

@@ -15,6 +15,7 @@ from config.standins.jobs import Job
 
 BOMB_SIDE = 30_000  # pixels; 2.7 GB if somebody decodes it
 WRONG_SIZE = (640, 640)
+BLUR_RADIUS = 20  # pixels; no face can be told
 STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"GIF8")
 
 # Digits of a 3×5 dot font, one number a row, for the plain picture: no library draws it.
@@ -87,6 +88,8 @@ def _picture(job: Job, face: bytes, width: int, height: int, seed: int) -> bytes
             height=height,
             job=str(job.number),
         )
+    if switches.is_on("blur"):
+        picture = _blurred(picture)
     if switches.is_on("jpeg-as-png"):
         return _converted(picture, "JPEG")
     if switches.is_on("webp"):
@@ -104,6 +107,15 @@ def _converted(picture: bytes, kind: str) -> bytes:
     out = io.BytesIO()
     with image.open(io.BytesIO(picture)) as opened:
         opened.convert("RGB").save(out, kind)
+    return out.getvalue()
+
+
+def _blurred(picture: bytes) -> bytes:
+    image = importlib.import_module("PIL.Image")
+    blur = importlib.import_module("PIL.ImageFilter").GaussianBlur(BLUR_RADIUS)
+    out = io.BytesIO()
+    with image.open(io.BytesIO(picture)) as opened:
+        opened.convert("RGB").filter(blur).save(out, "PNG")
     return out.getvalue()
 
 

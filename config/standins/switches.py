@@ -80,6 +80,7 @@ SWITCHES: dict[str, tuple[str, str]] = {
     "webp": ("off", FLAG),
     "text-plain": ("off", FLAG),
     "black": ("off", FLAG),
+    "blur": ("off", FLAG),  # what the safety checker does instead of black, if it is told to
     "two": ("off", FLAG),
     "wrong-size": ("off", FLAG),
     "bomb": ("off", FLAG),

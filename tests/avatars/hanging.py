@@ -26,6 +26,7 @@ def hang(user, prompt="as a lighthouse keeper", **fields) -> Avatar:
 def drawn() -> bytes:
     """A master as the delivery stores it, with its mark."""
     stripes = Image.linear_gradient("L").resize((512, 768)).convert("RGB")
+    stripes.paste("white", (100, 100, 400, 400))
     raw = io.BytesIO()
     stripes.save(raw, "PNG")
     return imaging.render_avatar(raw.getvalue(), mark_id=MARK).master

@@ -24,11 +24,18 @@ pytestmark = pytest.mark.django_db
 
 
 def picture(colour: tuple[int, int, int] = (180, 120, 90)) -> bytes:
-    """A 512×768 PNG that is not flat."""
+    """A 512×768 PNG on which something can be seen."""
     image = Image.linear_gradient("L").resize((512, 768))
+    image.paste(255, (100, 100, 400, 400))
     coloured = Image.merge("RGB", [image.point(lambda v, c=c: v * c // 255) for c in colour])
     buffer = io.BytesIO()
     coloured.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def black() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (512, 768)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -139,9 +146,7 @@ def test_the_alternative_address_takes_turns(ada, shelf):
 
 
 def test_a_black_picture_is_not_charged(ada, shelf):
-    buffer = io.BytesIO()
-    Image.new("RGB", (512, 768)).save(buffer, "PNG")
-    avatar_request = storing(ada, shelf, buffer.getvalue())
+    avatar_request = storing(ada, shelf, black())
     generation.advance(avatar_request.pk)
     avatar_request.refresh_from_db()
     ada.wallet.refresh_from_db()
@@ -333,6 +338,16 @@ def test_a_late_picture_is_a_gift(ada, shelf):
     assert (avatar_request.state, avatar_request.due_at) == (State.FAILED, None)
     assert (ada.wallet.available, ada.wallet.reserved) == (11, 0)
     assert Avatar.objects.get(user=ada).gift
+
+
+def test_a_late_picture_that_was_withheld_is_no_gift_and_is_asked_for_no_more(ada, shelf):
+    avatar_request = late(ada, shelf)
+    shelf.files["/temp/a-0.png"] = ("200 OK", "image/png", black())
+    generation.advance(avatar_request.pk)
+    avatar_request.refresh_from_db()
+    ada.wallet.refresh_from_db()
+    assert (avatar_request.state, avatar_request.due_at) == (State.FAILED, None)
+    assert (ada.wallet.available, Avatar.objects.count()) == (11, 0)
 
 
 def test_a_late_look_that_finds_nothing_looks_again_until_the_watch_ends(ada, shelf):

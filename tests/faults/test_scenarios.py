@@ -91,6 +91,7 @@ FAILED = (
     ("look=error", Reason.LATE, 1),
     ("look=drop", Reason.LATE, 1),
     ("black", Reason.BLOCKED, 1),
+    ("blur", Reason.BLOCKED, 1),
     ("gone", Reason.UNSAVED, 1),
     ("html-file", Reason.UNSAVED, 1),
     ("foreign-host", Reason.UNSAVED, 1),
