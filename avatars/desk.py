@@ -1,7 +1,8 @@
 """The moderation desk: one item at a time, by keys or by buttons, with or without script.
 
 Knows `reviewing`, `moderation`, words, tasks and the admin's frame. Looking changes nothing; taking
-an item, deciding it and opening a source photo are forms.
+an item and deciding it are forms; suspending its person and opening their photo are pages of other
+rooms.
 """
 
 import functools
@@ -10,7 +11,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -301,29 +301,6 @@ def keys(request: PersonRequest) -> HttpResponse:
     request.session["desk_keys_off"] = not request.session.get("desk_keys_off", False)
     back = number(request.POST.get("item", ""))
     return redirect("desk_item", back) if back else redirect("desk")
-
-
-# ── The person and their photo ──────────────────────────────────────────────────────────────────
-
-
-class ReasonForm(forms.Form):
-    reason = forms.CharField(max_length=NOTE_LIMIT, min_length=3, strip=True)
-
-
-@moderating
-def suspend(request: PersonRequest, public_id: uuid.UUID) -> HttpResponse:
-    """A page to think it over, then the suspension. For leads."""
-    if not reviewing.is_lead(request.user):
-        raise PermissionDenied
-    item = get_object_or_404(ReviewItem.objects.for_decision(), public_id=public_id)
-    form = ReasonForm(request.POST if request.method == "POST" else None)
-    if form.is_valid():
-        suspended = moderation.suspend(item, request.user, form.cleaned_data["reason"])
-        said = _("Suspended: they can look and leave, but not make.")
-        messages.success(request, said if suspended else _("They were suspended already."))
-        return redirect("desk_item", public_id)
-    context = {"title": _("Suspend the person"), "item": item, "form": form}
-    return page(request, "suspend", context, status=422 if form.is_bound else 200)
 
 
 def page(

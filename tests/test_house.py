@@ -39,6 +39,7 @@ VERBS = {
         "intervening",
         "sharing",
         "takedowns",
+        "appealing",
     },
 }
 GROUND = {
@@ -61,6 +62,7 @@ VERB_KNOWS = {
     "avatars.safekeeping": {"avatars.journal"},
     "avatars.leaving": {"avatars.safekeeping"},
     "avatars.sharing": {"avatars.reviewing"},
+    "avatars.appealing": {"avatars.reviewing"},
     "avatars.exporting": {"avatars.journal"},
     "avatars.moderation": {"avatars.generation", "avatars.reviewing", "avatars.safekeeping"},
     "avatars.watching": {"avatars.measuring", "avatars.reconciling"},

@@ -159,7 +159,7 @@ class ReviewItemQuerySet(models.QuerySet["ReviewItem"]):
         )
 
 
-WHY_LIMIT = 300
+WHY_LIMIT = 1000  # characters: as many as somebody has for an appeal
 
 
 def summed(rows: models.QuerySet[Any], total: Aggregate) -> Coalesce:
@@ -237,6 +237,11 @@ class ReviewItem(models.Model):
                 fields=["kind", "avatar"],
                 condition=Q(outcome=""),
                 name="one_open_review_of_a_kind_per_avatar",
+            ),
+            models.UniqueConstraint(
+                fields=["kind", "person"],
+                condition=Q(outcome="", request=None, avatar=None),
+                name="one_open_review_of_a_kind_about_a_person_alone",
             ),
             models.CheckConstraint(
                 condition=~Q(kind=ReviewKind.DESCRIPTION) | Q(request__isnull=False),

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from accounts.models import Decision, Quota, User
@@ -225,16 +226,26 @@ def test_one_of_the_list_that_somebody_else_has_is_left_and_named(sams, ada):
     assert "Kim is looking at this." in page.text
 
 
-def test_only_leads_reach_the_suspension_and_it_needs_a_reason(sams, client, ada):
+def test_only_leads_reach_the_suspension_and_come_back_from_it(sams, client, ada, mailoutbox):
     item = factories.create_held(ada)
-    assert sams.get(path(item, "suspend/")).status_code == 403
-    assert path(item, "suspend/") not in sams.get(path(item)).text
-    client.force_login(factories.create_moderator("lee@example.org", lead=True))
-    assert f"Suspend {ada.email}?" in client.get(path(item, "suspend/")).text
-    assert client.post(path(item, "suspend/"), {"reason": " "}).status_code == 422
-    client.post(path(item, "suspend/"), {"reason": "spam all day"})
+    there = f"/admin/people/{ada.pk}/suspend/?next={path(item)}"
+    assert there not in sams.get(path(item)).text
+    assert sams.get(there).status_code == 403
+    lee = factories.create_moderator("lee@example.org", lead=True)
+    lee.user_permissions.add(Permission.objects.get(codename="suspend_user"))
+    client.force_login(lee)
+    assert f'href="{there}"' in client.get(path(item)).text
+    assert client.post(there, {"reason": " "}).status_code == 422
+    assert f'href="{path(item)}">Cancel' in client.post(there, {"reason": "spam all day"}).text
+    sent = client.post(there, {"reason": "spam all day", "confirmed": "yes"}, follow=True)
+    assert sent.redirect_chain == [(path(item), 302)]
     ada.refresh_from_db()
     assert ada.suspended_at is not None
+    assert [letter.to for letter in mailoutbox] == [[ada.email]]
+    assert there not in client.get(path(item)).text
+    # The descriptions that wait are decided all the same; what is approved is still drawn.
+    press(client, item, "approve")
+    assert AvatarRequest.objects.get(pk=item.request_id).state == State.QUEUED
 
 
 def test_nobody_sees_who_reported_their_own_picture(client, ada):
