@@ -24,7 +24,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.models import Decision, User
 from avatars import moderation, reviewing, screening, storage, tasks
-from avatars.models import Avatar, Category, ReviewItem, ReviewKind, ScreeningRule
+from avatars.models import Category, ReviewItem, ReviewKind, ScreeningRule
 from avatars.views.guards import PersonRequest
 from avatars.words import desk as words
 
@@ -167,7 +167,7 @@ def shown(request: PersonRequest, public_id: uuid.UUID, error: str = "") -> Http
         "is_lead": is_lead,
     }
     if not (is_locked or is_own):
-        context |= contents(item) | beside(item)
+        context |= contents(item) | beside(item, request.user)
     return page(request, "item", context, status=422 if error else 200)
 
 
@@ -187,20 +187,28 @@ def contents(item: ReviewItem) -> dict[str, Any]:
     }
 
 
-def beside(item: ReviewItem) -> dict[str, Any]:
+def beside(item: ReviewItem, moderator: User) -> dict[str, Any]:
     """The person's history, the rules that matched, and pictures that look the same."""
     decisions = Decision.objects.filter(person=item.person_id).select_related("actor")
     others = ReviewItem.objects.filter(person=item.person_id).exclude(pk=item.pk).order_by("-pk")
-    avatar = item.avatar
-    near = Avatar.objects.filter(near_hash=avatar.near_hash) if avatar else Avatar.objects.none()
     return {
         "decisions": [
             {"decision": one, "act": words.recorded(one.act)}
             for one in decisions.newest_first()[:HISTORY]
         ],
         "others": others[:HISTORY],
-        "near": near.exclude(pk=avatar.pk)[:NEAR] if avatar else [],
+        "near": [looks_alike(one) for one in reviewing.look_alikes(item, moderator, NEAR)],
         "matched": ScreeningRule.objects.filter(pk__in=item.rules) if item.rules else [],
+    }
+
+
+def looks_alike(other: ReviewItem) -> dict[str, Any]:
+    """A tile and what came of it; its own page has the rest."""
+    thumb = other.avatar.thumb if other.avatar else None
+    return {
+        "review": other,
+        "thumb": storage.link(thumb.key) if thumb else "",
+        "category": reviewing.label(other.category),
     }
 
 
