@@ -49,8 +49,12 @@ def approve(item: ReviewItem, moderator: User, *, note: str = "") -> int:
     """
     item = take(item, moderator)
     now = timezone.now()
+    avatar_request = requested(item)
+    if avatar_request.photo is None or avatar_request.photo.file_id is None:
+        # Whoever deleted it died before they had cancelled what waits for it.
+        generation.cancel(avatar_request, Reason.PHOTO_DELETED)
+        raise Stale(item)
     with transaction.atomic():
-        avatar_request = requested(item)
         if not join_line(avatar_request, now):
             raise Stale(item)
         ended(item, ReviewOutcome.APPROVED, moderator, now)

@@ -17,6 +17,8 @@ from avatars.models import (
     Avatar,
     AvatarRequest,
     Category,
+    FacePhoto,
+    Gone,
     Reason,
     ReviewItem,
     ReviewKind,
@@ -134,6 +136,23 @@ def test_deleting_the_photo_ends_the_review_too(ada):
     item = factories.create_held(ada)
     safekeeping.erase(item.request.photo)
     assert fresh(item).outcome == "withdrawn"
+    assert wallet_of(ada) == (11, 0)
+
+
+def test_a_photo_whose_day_came_during_the_review_is_still_drawn(ada, sam):
+    item = factories.create_held(ada)
+    FacePhoto.objects.update(delete_at=timezone.now() - timedelta(hours=1))
+    safekeeping.erase_due()
+    moderation.approve(item, sam)
+    assert fresh(item).request.state == State.QUEUED
+
+
+def test_what_waits_for_a_photo_that_is_gone_is_not_drawn_but_returned(ada, sam):
+    item = factories.create_held(ada)
+    assert item.request.photo.take_away(Gone.OWNER, timezone.now(), None)  # and there died
+    with pytest.raises(reviewing.Stale):
+        moderation.approve(item, sam)
+    assert (fresh(item).outcome, fresh(item).request.reason) == ("withdrawn", "photo_deleted")
     assert wallet_of(ada) == (11, 0)
 
 
