@@ -72,6 +72,7 @@ def tell_suspended(person: User, *, is_suspended: bool) -> bool:
     context = {
         "is_suspended": is_suspended,
         "safety": site + reverse("safety"),
+        "appeal": f"{site}{reverse('appeal')}?key={person.appeal_key()}",
         "create": site + reverse("create"),
     }
     subject = render_to_string("mail/suspended_subject.txt", context).strip()

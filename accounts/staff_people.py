@@ -16,6 +16,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
@@ -124,6 +125,16 @@ def offered(user: User, person: User) -> list[dict[str, Words]]:
     ]
 
 
+def way_back(request: PersonRequest) -> str:
+    """The page of ours that led here, if one did."""
+    asked = request.GET.get("next", "")
+    return asked if url_has_allowed_host_and_scheme(asked, allowed_hosts=None) else ""
+
+
+def person_page(person: User) -> str:
+    return reverse("admin:accounts_user_change", args=[person.pk])
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @admin.site.admin_view
 def act_on_person(request: PersonRequest, pk: int, name: str) -> HttpResponse:
@@ -143,12 +154,13 @@ def act_on_person(request: PersonRequest, pk: int, name: str) -> HttpResponse:
                 messages.warning(request, _("The letter about it was not sent: write to them."))
         else:
             messages.warning(request, _("Nothing changed: it was so already."))
-        return redirect("admin:accounts_user_change", person.pk)
+        return redirect(way_back(request) or person_page(person))
     context = {
         **admin.site.each_context(request),
         "title": act.title,
         "what": act.what,
         "person": person,
+        "back": way_back(request) or person_page(person),
         "form": form,
         "is_final": is_valid,
         "opts": User._meta,

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from avatars import rule_admin
+from avatars import rule_admin, storage
 from avatars.models import (
     Attempt,
     Avatar,

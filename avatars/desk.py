@@ -1,7 +1,8 @@
 """The moderation desk: one item at a time, by keys or by buttons, with or without script.
 
 Knows `reviewing`, `moderation`, words, tasks and the admin's frame. Looking changes nothing; taking
-an item, deciding it and opening a source photo are forms.
+an item and deciding it are forms; suspending its person and opening their photo are pages of other
+rooms.
 """
 
 import functools
@@ -10,7 +11,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -24,7 +24,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.models import Decision, User
 from avatars import moderation, reviewing, screening, storage, tasks
-from avatars.models import Avatar, Category, ReviewItem, ReviewKind, ScreeningRule
+from avatars.models import Category, ReviewItem, ReviewKind, ScreeningRule
 from avatars.views.guards import PersonRequest
 from avatars.words import desk as words
 
@@ -167,7 +167,7 @@ def shown(request: PersonRequest, public_id: uuid.UUID, error: str = "") -> Http
         "is_lead": is_lead,
     }
     if not (is_locked or is_own):
-        context |= contents(item) | beside(item)
+        context |= contents(item) | beside(item, request.user)
     return page(request, "item", context, status=422 if error else 200)
 
 
@@ -187,20 +187,28 @@ def contents(item: ReviewItem) -> dict[str, Any]:
     }
 
 
-def beside(item: ReviewItem) -> dict[str, Any]:
+def beside(item: ReviewItem, moderator: User) -> dict[str, Any]:
     """The person's history, the rules that matched, and pictures that look the same."""
     decisions = Decision.objects.filter(person=item.person_id).select_related("actor")
     others = ReviewItem.objects.filter(person=item.person_id).exclude(pk=item.pk).order_by("-pk")
-    avatar = item.avatar
-    near = Avatar.objects.filter(near_hash=avatar.near_hash) if avatar else Avatar.objects.none()
     return {
         "decisions": [
             {"decision": one, "act": words.recorded(one.act)}
             for one in decisions.newest_first()[:HISTORY]
         ],
         "others": others[:HISTORY],
-        "near": near.exclude(pk=avatar.pk)[:NEAR] if avatar else [],
+        "near": [looks_alike(one) for one in reviewing.look_alikes(item, moderator, NEAR)],
         "matched": ScreeningRule.objects.filter(pk__in=item.rules) if item.rules else [],
+    }
+
+
+def looks_alike(other: ReviewItem) -> dict[str, Any]:
+    """A tile and what came of it; its own page has the rest."""
+    thumb = other.avatar.thumb if other.avatar else None
+    return {
+        "review": other,
+        "thumb": storage.link(thumb.key) if thumb else "",
+        "category": reviewing.label(other.category),
     }
 
 
@@ -301,31 +309,6 @@ def keys(request: PersonRequest) -> HttpResponse:
     request.session["desk_keys_off"] = not request.session.get("desk_keys_off", False)
     back = number(request.POST.get("item", ""))
     return redirect("desk_item", back) if back else redirect("desk")
-
-
-# ── The person and their photo ──────────────────────────────────────────────────────────────────
-
-
-class ReasonForm(forms.Form):
-    reason = forms.CharField(max_length=NOTE_LIMIT, min_length=3, strip=True)
-
-
-@moderating
-def suspend(request: PersonRequest, public_id: uuid.UUID) -> HttpResponse:
-    """A page to think it over, then the suspension. For leads."""
-    if not reviewing.is_lead(request.user):
-        raise PermissionDenied
-    item = get_object_or_404(ReviewItem.objects.for_decision(), public_id=public_id)
-    if not request.user.may_act_on(item.person):
-        raise PermissionDenied
-    form = ReasonForm(request.POST if request.method == "POST" else None)
-    if form.is_valid():
-        suspended = moderation.suspend(item, request.user, form.cleaned_data["reason"])
-        said = _("Suspended: they can look and leave, but not make.")
-        messages.success(request, said if suspended else _("They were suspended already."))
-        return redirect("desk_item", public_id)
-    context = {"title": _("Suspend the person"), "item": item, "form": form}
-    return page(request, "suspend", context, status=422 if form.is_bound else 200)
 
 
 def page(

@@ -1,4 +1,4 @@
-"""Forms of making: a photo, its consent and its retention, and a wish for an avatar.
+"""Forms of making: a photo, its consent and its retention, a wish for an avatar, and an appeal.
 
 Knows the nouns, the limits of `imaging`, and words.
 """
@@ -13,10 +13,11 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from avatars import words
+from avatars import screening, words
 from avatars.imaging import UPLOAD_BYTES, PhotoRefused
 from avatars.models import FacePhoto, Keep, Quality, Style
 from avatars.models.avatar_requests import AVOID_LIMIT, PROMPT_LIMIT
+from avatars.models.reviews import WHY_LIMIT
 
 ACCEPT = "image/jpeg,image/png,image/webp,image/heic,image/heif,.heic,.heif"
 REASON_LETTERS = 300  # as many as a decision's reason holds
@@ -96,6 +97,30 @@ class TextField(forms.CharField):
 
     def to_python(self, value: object) -> str:
         return (super().to_python(value) or "").replace("\r\n", "\n")
+
+
+class AppealForm(forms.Form):
+    """Why somebody thinks that a decision about them was wrong, in their own words."""
+
+    why = TextField(
+        label=_("Why is the decision wrong?"),
+        max_length=WHY_LIMIT,
+        help_text=_("In your own words. Whoever decides reads the picture or description too."),
+        error_messages={
+            "required": _("Tell us in a few words why it is wrong."),
+            "max_length": _(
+                "This text is too long: %(show_value)d characters, at most %(limit_value)d."
+            ),
+        },
+    )
+
+    def clean_why(self) -> str:
+        """Lines as they were written, without control characters."""
+        lines = map(screening.clean_words, self.cleaned_data["why"].splitlines())
+        why = "\n".join(lines).strip()
+        if not why:
+            raise forms.ValidationError(self.fields["why"].error_messages["required"])
+        return why
 
 
 class CreateForm(forms.Form):

@@ -20,6 +20,7 @@ from avatars.models import (
     Category,
     Export,
     Reason,
+    Removal,
     ReviewItem,
     ReviewOutcome,
     State,
@@ -27,7 +28,6 @@ from avatars.models import (
 from avatars.models.avatar_requests import MAIL_DELAY
 from avatars.models.pace import pace, promise
 from avatars.reviewing import (
-    ForLeads,
     Stale,
     hand_to_lead,
     is_lead,
@@ -50,8 +50,12 @@ def approve(item: ReviewItem, moderator: User, *, note: str = "") -> int:
     """
     item = take(item, moderator)
     now = timezone.now()
+    avatar_request = requested(item)
+    if avatar_request.photo is None or avatar_request.photo.file_id is None:
+        # Whoever deleted it died before they had cancelled what waits for it.
+        generation.cancel(avatar_request, Reason.PHOTO_DELETED)
+        raise Stale(item)
     with transaction.atomic():
-        avatar_request = requested(item)
         if not join_line(avatar_request, now):
             raise Stale(item)
         ended(item, ReviewOutcome.APPROVED, moderator, now)
@@ -162,11 +166,13 @@ def remove(
 
 def give_back(avatar_request: AvatarRequest, moderator: User, category: Category | str) -> bool:
     """What the request cost, as a gift, once however often it is said; nothing for what was never
-    charged and never shown.
+    charged.
     """
-    if avatar_request.state not in (State.READY, State.REJECTED):
+    if avatar_request.state != State.READY:
         return False
-    note = _("Given back by our staff: %(reason)s") % {"reason": label(category)}
+    note = _("Given back by our staff: %(reason)s") % {
+        "reason": label(category) or _("the first decision was wrong")
+    }
     avatar_request.hold.wallet.grant(
         Kind.GOODWILL,
         avatar_request.cost,
@@ -206,38 +212,33 @@ def undo(item: ReviewItem, moderator: User) -> ReviewItem:
 
 
 def answer(item: ReviewItem, moderator: User, *, granted: bool, note: str = "") -> None:
-    """Granted: a picture hangs again; what cannot come back (a rejected description, for Removed is
-    final, or a picture whose files are gone) is given as its cost, once; a suspended person may
-    make again. Raises a NotDecided.
+    """Granted: what was decided is set right. Denied: it stays. The person is told either way.
+    Raises a NotDecided.
     """
     item = take(item, moderator)
     now = timezone.now()
     with transaction.atomic():
-        after: dict[str, object] = {"granted": granted}
-        made = item.avatar.request if item.avatar else item.request
-        if granted and item.avatar and item.avatar.put_up_again(None):
-            after["hangs_again"] = True
-        elif granted and made:
-            after["gift"] = give_back(made, moderator, item.category)
-        elif granted:
-            item.person.lift(suspension=True)
+        after = {"granted": granted} | (set_right(item, moderator) if granted else {})
         outcome = ReviewOutcome.GRANTED if granted else ReviewOutcome.DENIED
         ended(item, outcome, moderator, now, mail_due_at=now)
         record(item, moderator, f"appeal_{outcome.value}", note=note, after=after)
 
 
-# ── The person ─────────────────────────────────────────────────────────────────────────────────
-
-
-def suspend(item: ReviewItem, moderator: User, reason: str) -> bool:
-    """Its person may look and leave, but not make. For leads. False: it was so already."""
-    if not is_lead(moderator):
-        raise ForLeads(item)
-    with transaction.atomic():
-        suspended = item.person.suspend(timezone.now())
-        if suspended:
-            record(item, moderator, "person_suspended", note=reason)
-    return suspended
+def set_right(item: ReviewItem, moderator: User) -> dict[str, object]:
+    """A picture hangs again, or its cost is given back, once, when its files are gone. For a
+    rejected description nothing moves: its credits are back, and its letter opens Create filled in.
+    A suspended person may make again.
+    """
+    avatar = item.avatar
+    if avatar is None and item.request is None:
+        item.person.lift(suspension=True)
+        return {"lifted": True}
+    if avatar is None or not avatar.hidden:
+        return {}
+    if avatar.put_up_again(None):
+        Removal.objects.filter(avatar=avatar).delete()
+        return {"hangs_again": True}
+    return {"gift": give_back(avatar.request, moderator, item.category)}
 
 
 # ── Parts ───────────────────────────────────────────────────────────────────────────────────────
@@ -280,6 +281,5 @@ __all__ = [
     "put_on_desk",
     "reject",
     "remove",
-    "suspend",
     "undo",
 ]

@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from avatars import words
+from avatars.appealing import Matter
 from avatars.models import (
     AvatarRequest,
     Export,
@@ -40,7 +41,9 @@ def send_due() -> int:
     requests = AvatarRequest.objects.filter(user__is_active=True, mail_due_at__lte=now)
     news = list(requests.select_related("user__wallet")[:LETTERS_AT_ONCE])
     items = ReviewItem.objects.filter(person__is_active=True, mail_due_at__lte=now)
-    decisions = list(items.select_related("person__wallet", "avatar__request")[:LETTERS_AT_ONCE])
+    decisions = list(
+        items.select_related("person__wallet", "request", "avatar__request")[:LETTERS_AT_ONCE]
+    )
     exports = list(Export.objects.letter_due(now).select_related("user"))
     if not (news or decisions or exports):
         return 0
@@ -68,6 +71,9 @@ def send(avatar_request: AvatarRequest, post: BaseEmailBackend) -> bool:
         "style": avatar_request.get_style_display(),
         "sentence": "" if is_open or is_ready else words.why_ended(avatar_request),
         "address": address("job", avatar_request.public_id),
+        "appeal": appeal_address(avatar_request, avatar_request.user)
+        if avatar_request.state == State.REJECTED
+        else "",
         "balance": avatar_request.user.wallet.spendable,
     }
     name = "approved" if is_open else "ready" if is_ready else "returned"
@@ -80,23 +86,44 @@ def tell(item: ReviewItem, post: BaseEmailBackend) -> bool:
     owed = ReviewItem.objects.filter(pk=item.pk, mail_due_at=item.mail_due_at)
     if not owed.update(mail_due_at=None):
         return False
-    is_appeal = item.kind == ReviewKind.APPEAL
+    if item.kind == ReviewKind.APPEAL:
+        write("appeal", answer_to(item), item.person, post)
+        return True
+    wish = item.avatar.request
     context = {
-        "item": item,
-        "hangs": item.avatar is not None and not item.avatar.hidden,
-        "granted": item.outcome == ReviewOutcome.GRANTED,
-        "given_back": item.avatar.request.cost
-        if item.avatar and item.outcome == ReviewOutcome.GIFTED
-        else 0,
-        "sentence": "" if is_appeal else words.removed(item.category),
-        "address": address("job", item.avatar.request.public_id)
-        if item.avatar
-        else address("safety"),
+        "given_back": wish.cost if item.outcome == ReviewOutcome.GIFTED else 0,
+        "sentence": words.removed(item.category),
+        "address": address("job", wish.public_id),
+        "appeal": appeal_address(wish, item.person),
         "rules": address("safety"),
         "balance": item.person.wallet.spendable,
     }
-    write("appeal" if is_appeal else "removed", context, item.person, post)
+    write("removed", context, item.person, post)
     return True
+
+
+def answer_to(appeal: ReviewItem) -> dict[str, Any]:
+    """What came of an appeal: a picture that hangs again needs nothing more, anything else can be
+    made again from Create as it was.
+    """
+    wish = appeal.avatar.request if appeal.avatar else appeal.request
+    granted = appeal.outcome == ReviewOutcome.GRANTED
+    hangs = appeal.avatar is not None and not appeal.avatar.hidden
+    is_gone = granted and wish is not None and not hangs
+    return {
+        "answer": words.appeal_answer(Matter(appeal.person, wish, appeal.avatar), appeal),
+        "granted": granted,
+        "given_back": wish.cost if is_gone and wish and wish.was_given_back() else 0,
+        "again": f"{address('create')}?from={wish.public_id}" if is_gone and wish else "",
+        "address": appeal_address(wish, appeal.person),
+        "balance": appeal.person.wallet.spendable,
+    }
+
+
+def appeal_address(wish: AvatarRequest | None, person: User) -> str:
+    """Where an appeal is written and answered; its key needs no password."""
+    page = address("job_appeal", wish.public_id) if wish else address("appeal")
+    return f"{page}?key={person.appeal_key()}"
 
 
 def address(name: str, *arguments: object) -> str:

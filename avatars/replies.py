@@ -87,7 +87,7 @@ def to_reporter(takedown: Takedown) -> tuple[str, str, dict[str, Any]]:
 
 
 def to_owner(removal: Removal) -> tuple[str, str, dict[str, Any]]:
-    avatar = removal.avatar
+    avatar, key = removal.avatar, removal.avatar.user.appeal_key()
     context = {
         "reason": removal.get_category_display(),
         "credits_back": removal.credits_back,
@@ -96,5 +96,6 @@ def to_owner(removal: Removal) -> tuple[str, str, dict[str, Any]]:
         "is_gift": avatar.request.state != State.READY,
         "address": absolute("avatar", avatar.public_id),
         "safety": absolute("safety"),
+        "appeal": f"{absolute('job_appeal', avatar.request.public_id)}?key={key}",
     }
     return avatar.user.email, "taken_down", context

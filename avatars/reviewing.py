@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User, decide
 from avatars.models import Avatar, AvatarRequest, Category, ReviewItem, ReviewKind
+from avatars.models.takedowns import is_near
 
 MODERATE, LEAD = "avatars.moderate", "avatars.lead"
 
@@ -19,6 +20,7 @@ PUT_BACK_PERIOD = timedelta(hours=4)
 READING_TIME = timedelta(hours=1)
 # Pictures are answered within two days (experience.md §5.12); held descriptions bring their own.
 ANSWER_WITHIN = timedelta(hours=48)
+LIKES_READ = 1000  # reviews; a page must not wait for more
 TURNS = 5  # items tried for a claim before the desk is called empty
 
 
@@ -118,6 +120,23 @@ def take(item: ReviewItem, moderator: User) -> ReviewItem:
         found.let_go(moderator)
         raise problem
     return found
+
+
+def look_alikes(item: ReviewItem, moderator: User, most: int) -> list[ReviewItem]:
+    """Reviews of other pictures that show the same, one for each, the youngest picture first. Only
+    what was on the desk is asked: nobody looks at private pictures unasked. Read are the
+    LIKES_READ youngest, however many there are. One query.
+    """
+    avatar, found = item.avatar, {}
+    if avatar is None:
+        return []
+    others = ReviewItem.objects.of_pictures().exclude(avatar=avatar)
+    if not is_lead(moderator):
+        others = others.filter(leads_only=False)
+    for other in others[:LIKES_READ]:
+        if is_near(avatar.near_hash, other.avatar.near_hash):
+            found.setdefault(other.avatar_id, other)
+    return list(found.values())[:most]
 
 
 def put_back(item: ReviewItem, moderator: User) -> datetime:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import decide
-from avatars import rules, screening
+from avatars import rules, scenes, screening
 from avatars.models import ScreeningRule
 from avatars.models.avatar_requests import AVOID_LIMIT, PROMPT_LIMIT
 from avatars.models.rules import RULE_FIELDS
@@ -63,9 +63,23 @@ class RuleForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         fields = super().clean() or self.cleaned_data
+        if stopped := stopped_preset(fields):
+            self.add_error(
+                "words", _("Too wide: it would stop our own preset “%(text)s”.") % {"text": stopped}
+            )
         if self.instance.pk and fields.get("seen_revision") != self.instance.revision:
             raise forms.ValidationError(CHANGED_MEANWHILE)
         return fields
+
+
+def stopped_preset(fields: dict[str, Any]) -> str:
+    """A description that we offer ourselves and this rule would not let pass; empty if none."""
+    if not {"category", "effect", "words"} <= fields.keys():
+        return ""
+    known = ("category", "effect", "words")
+    alone = screening.Rules([screening.Rule("", **{name: fields[name] for name in known})])
+    presets = (str(preset.text) for preset in scenes.PRESETS_BY_KEY.values())
+    return next((text for text in presets if alone.screen(text).outcome != "pass"), "")
 
 
 class TryForm(forms.Form):

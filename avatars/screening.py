@@ -24,23 +24,41 @@ _AGE = (
 )
 # To avoid clothes is to ask for none; to avoid torn or baggy ones is not.
 _UNDRESSED = re.compile(
-    r"(?:(?:all|any|the|her|his|my|wearing|toda|la) )*(?:clothes|clothing|clothed|garments|ropa)"
+    r"(?:(?:all|any|the|her|his|my|their|wearing|being|toda|la|estar) )*"
+    r"(?:clothes|clothing|clothed|dressed|garments?|underwear|bras?|panties|ropa(?: interior)?"
+    r"|vestid[oa]s?)"
 )
-# Letters of other alphabets that look like Latin ones, and digits and signs read as letters.
+# Letters of other alphabets that look like Latin ones: Cyrillic, Greek, Armenian, small capitals,
+# letters with a stroke; then letters in black discs and boxes, and those that flags are made of.
 # The underline is a letter to `re` only.
-_LOOKALIKES = str.maketrans("авекмнорстухіѕјԁαβεικνορτυχ_", "abekmhopctyxisjdabeikvoptux-")
+_LOOKALIKES = str.maketrans(
+    "авекмнорстухіѕјԁпигьһԛԝҽӏαβεηικνορτυχωσςγμζոսօհցզᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢɑɡıłøđħŧ℮_",
+    "abekmhopctyxisjdnurbhqwelabenikvoptuxwosyuznuohgqabcdefghijklmnoprstuvwyzagilodhte-",
+) | {
+    first + place: ord("a") + place for first in (0x1F150, 0x1F170, 0x1F1E6) for place in range(26)
+}
+# Digits and signs read as letters.
 _LEET = str.maketrans("0345789@$€+", "oeastbgaset")
 _INVISIBLE = "\u115f\u1160\u2800"  # fillers that are letters or signs by Unicode's table
 # Letters written one by one: n u d e, n.u.d.e, n - u - d - e.
-_SPELLED = tuple(re.compile(rf"(?<!\w)\w(?:\W{{1,{gap}}}\w(?!\w)){{2,}}") for gap in (1, 3))
+_SPELLED = tuple(re.compile(rf"(?<!\w)\w(?:\W{{1,{gap}}}\w(?!\w)){{2,}}") for gap in (1, 8))
 # Found even where the letters of several words run on; long enough to mean nothing else.
 _RUN_ON = re.compile("(nude|naked|nudity|porn|hentai|topless|nigger|faggot|swastika|passport)")
+# The same within longer words (nudewoman), but for what these mean: denuded, snaked, sniggering.
+_WITHIN = re.compile("((?<!de)nude|(?<!s)naked|nudity|hentai|(?<!s)nigger|faggot|swastika)")
+# And those that are written apart or drawn out, for which there is no other reading: na ked.
+_APART = re.compile(
+    r"(?<!\w)(?:"
+    + "|".join(r"+\W{0,3}".join(word) + "+" for word in ("nude", "naked", "nudity", "hentai"))
+    + r")(?!\w)"
+)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Words and phrases, parted by commas or lines. They match whole words only; a trailing * takes
-    any ending. `number` names the row it came from.
+    """Words and phrases, parted by commas or lines. They match whole words only, phrases also when
+    they are written as one word; a trailing * takes any ending. `number` names the row it came
+    from.
     """
 
     name: str
@@ -84,7 +102,8 @@ class Rules:
             for effect in EFFECTS
         }
         allowed = [term for rule in sorted_rules if rule.effect == ALLOW for term in terms(rule)]
-        self._harmless = _pattern(allowed) if allowed else None
+        # The longest first: "blue tits and great tits" is more than "blue tits".
+        self._harmless = _pattern(sorted(allowed, key=len, reverse=True)) if allowed else None
 
     def screen(self, prompt: str, avoid: str = "") -> Opinion:
         """What the rules think of a wish. What is to be avoided may name what nobody wants to see
@@ -93,7 +112,11 @@ class Rules:
         """
         wished = list(dict.fromkeys(self._readings(prompt)))
         either = [*wished, *dict.fromkeys(self._readings(avoid))]
-        undressed = any(_UNDRESSED.fullmatch(_words(part)) for part in re.split(r"[,;.\n]", avoid))
+        undressed = any(
+            _UNDRESSED.fullmatch(_words(part))
+            for letters in dict.fromkeys(_letters(avoid))
+            for part in re.split(r"[,;.\n]", letters)
+        )
         if found := self._about_minors(wished, either, undressed=undressed):
             return _opinion(REFUSE, "minors", found)
         if undressed:
@@ -195,7 +218,7 @@ def _any_of(rule: Rule) -> re.Pattern[str]:
 
 
 def _pattern(listed: list[str], *patterns: str) -> re.Pattern[str]:
-    words = (re.escape(term).replace(r"\*", r"\w*") for term in listed)
+    words = (re.escape(term).replace(r"\*", r"\w*").replace(r"\ ", " ?") for term in listed)
     return re.compile(rf"(?<!\w)(?:{'|'.join((*words, *patterns)) or '(?!)'})(?!\w)")
 
 
@@ -207,12 +230,17 @@ def _letters(text: str) -> Iterator[str]:
         for spelled in _SPELLED:
             yield from _drawls(spelled.sub(_joined, letters))
         yield from _drawls(letters)
+        yield _WITHIN.sub(r" \1 ", _APART.sub(_undrawn, letters))
         yield from _drawls(re.sub(r"(?<=\w)[^\w\s]+(?=\w)", "", letters))  # por-n
 
 
 def _drawls(letters: str) -> Iterator[str]:
     for kept in (r"\1\1\1", r"\1\1", r"\1"):  # nuuude
         yield re.sub(r"(.)\1{2,}", kept, letters)
+
+
+def _undrawn(apart: re.Match[str]) -> str:
+    return re.sub(r"(\w)\1+", r"\1", re.sub(r"\W", "", apart[0]))
 
 
 def _joined(spelled: re.Match[str]) -> str:

@@ -8,6 +8,7 @@ from django.urls import path
 
 from avatars import dashboard, desk, person_acts, provider_page, takedown_desk, webhooks
 from avatars.views import (
+    appeals,
     belongings,
     create,
     gallery,
@@ -30,11 +31,13 @@ urlpatterns = [
     path("s/<str:token>/picture.webp", sharing.shared_picture, name="shared_picture"),
     path("safety/report/", reports.report, name="report"),
     path("safety/report/<str:number>/", reports.report_status, name="report_status"),
+    path("safety/appeal/", appeals.appeal, name="appeal"),
     # Make
     path("create/", create.create, name="create"),
     path("jobs/tray/", progress.tray, name="jobs_tray"),
     path("jobs/<uuid:public_id>/", progress.job, name="job"),
     path("jobs/<uuid:public_id>/receipt/", progress.receipt, name="job_receipt"),
+    path("jobs/<uuid:public_id>/appeal/", appeals.appeal, name="job_appeal"),
     path("jobs/<uuid:public_id>/cancel/", progress.cancel, name="job_cancel"),
     path("jobs/<uuid:public_id>/dismiss/", progress.dismiss, name="job_dismiss"),
     # Keep
@@ -74,7 +77,6 @@ urlpatterns = [
     path("admin/moderation/keys/", desk.keys, name="desk_keys"),
     path("admin/moderation/<uuid:public_id>/", desk.item_page, name="desk_item"),
     path("admin/moderation/<uuid:public_id>/undo/", desk.undo, name="desk_undo"),
-    path("admin/moderation/<uuid:public_id>/suspend/", desk.suspend, name="desk_suspend"),
     path("admin/takedowns/", takedown_desk.takedowns_page, name="takedowns"),
     path("admin/takedowns/<int:pk>/", takedown_desk.takedown_page, name="takedown"),
     # Machine

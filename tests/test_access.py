@@ -80,12 +80,14 @@ ROWS = {
     "data": OWN,
     "account_close": OWN,
     "account_keep": OWN,
+    "appeal": OWN,
     "export": ADAS,
     "credits_return": ADAS,
     "credits_receipt": ADAS,
     "credits_refund": ADAS,
     "job": ADAS,
     "job_receipt": ADAS,
+    "job_appeal": ADAS,
     "job_cancel": ADAS,
     "job_dismiss": ADAS,
     "avatar": ADAS,
@@ -128,7 +130,6 @@ ROWS = {
     "desk_keys": STAFF,
     "desk_item": STAFF,
     "desk_undo": STAFF,
-    "desk_suspend": STAFF,
     "takedowns": STAFF,
     "takedown": STAFF,
     "media_signed": TOKEN,
@@ -233,7 +234,7 @@ def address(name: str, adas: dict[str, object], ada) -> str:
         "takedown": [1],
         "media_signed": ["photos/x.jpg"],
         "credits_buy": [factories.create_pack(active=False).pk],
-        **{name: [adas["desk"].public_id] for name in ("desk_item", "desk_undo", "desk_suspend")},
+        **{name: [adas["desk"].public_id] for name in ("desk_item", "desk_undo")},
     }
     guess = ["guess"] if ROWS[name] == TOKEN else []
     return reverse(name, args=arguments.get(name, guess))

@@ -42,6 +42,7 @@ VERBS = {
         "attending",
         "sharing",
         "takedowns",
+        "appealing",
     },
 }
 GROUND = {
@@ -65,6 +66,7 @@ VERB_KNOWS = {
     "avatars.safekeeping": {"avatars.journal"},
     "avatars.leaving": {"avatars.safekeeping"},
     "avatars.sharing": {"avatars.reviewing"},
+    "avatars.appealing": {"avatars.reviewing"},
     "avatars.exporting": {"avatars.journal", "avatars.belongings"},
     "avatars.belongings": {"avatars.opening"},
     "avatars.moderation": {"avatars.generation", "avatars.reviewing", "avatars.safekeeping"},

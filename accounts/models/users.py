@@ -4,11 +4,12 @@ Knows wallets and quotas: nobody exists without both.
 """
 
 import zoneinfo
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.core import signing
 from django.db import models, transaction
 from django.db.models import F
 from django.db.models.functions import Lower
@@ -18,6 +19,10 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models.quotas import Quota
 from accounts.models.wallets import Wallet
+
+APPEAL_SALT = "accounts.users.appeal"
+# The law on online platforms asks for six months in which a decision can be appealed.
+APPEAL_PERIOD = timedelta(days=183)
 
 
 class UserManager(BaseUserManager["User"]):
@@ -35,6 +40,14 @@ class UserManager(BaseUserManager["User"]):
 
     def get_by_natural_key(self, username: str | None) -> "User":
         return self.get(email__iexact=username)
+
+    def by_appeal_key(self, key: str) -> "User | None":
+        """Whose letter a key stands in; None for any other text, and after APPEAL_PERIOD."""
+        try:
+            pk = signing.loads(key, salt=APPEAL_SALT, max_age=APPEAL_PERIOD)
+        except signing.BadSignature:
+            return None
+        return self.filter(pk=pk, is_active=True).first()
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -121,6 +134,12 @@ class User(AbstractBaseUser, PermissionsMixin):
         """They may publish again, and with `suspension` make again too."""
         lifted = {"sharing_stopped_at": None} | ({"suspended_at": None} if suspension else {})
         User.objects.filter(pk=self.pk).update(**lifted)
+
+    def appeal_key(self) -> str:
+        """Stands in a letter to this person: who has it may appeal in their name, and nothing else,
+        without signing in.
+        """
+        return signing.dumps(self.pk, salt=APPEAL_SALT)
 
     def zone(self) -> tzinfo:
         """The zone this person chose, or the one the page is written in anyway."""

@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
                 ('public_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
                 ('kind', models.CharField(choices=[('description', 'held description'), ('report', 'report'), ('first_share', 'first share of a new person'), ('appeal', 'appeal')], max_length=16)),
                 ('category', models.CharField(blank=True, max_length=24)),
-                ('why', models.CharField(blank=True, max_length=300)),
+                ('why', models.CharField(blank=True, max_length=1000)),
                 ('terms', models.JSONField(default=list)),
                 ('rules', models.JSONField(default=list)),
                 ('times', models.PositiveIntegerField(default=1)),
@@ -375,6 +375,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='reviewitem',
             constraint=models.UniqueConstraint(condition=models.Q(('outcome', '')), fields=('kind', 'avatar'), name='one_open_review_of_a_kind_per_avatar'),
+        ),
+        migrations.AddConstraint(
+            model_name='reviewitem',
+            constraint=models.UniqueConstraint(condition=models.Q(('avatar', None), ('outcome', ''), ('request', None)), fields=('kind', 'person'), name='one_open_review_of_a_kind_about_a_person_alone'),
         ),
         migrations.AddConstraint(
             model_name='reviewitem',

@@ -266,6 +266,10 @@ class AvatarRequest(models.Model):
     def is_open(self) -> bool:
         return self.resolution_id is None
 
+    def was_given_back(self) -> bool:
+        """Whether staff have given its cost back as a gift."""
+        return Transfer.objects.filter(reference=f"goodwill:{self.reference}").exists()
+
     def is_past_deadline(self, now: datetime) -> bool:
         return self.is_open() and self.deadline_at is not None and self.deadline_at <= now
 

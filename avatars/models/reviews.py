@@ -77,6 +77,15 @@ class ReviewItemQuerySet(models.QuerySet["ReviewItem"]):
             removed=summed(against, Count("pk")),
         )
 
+    def of_pictures(self) -> "ReviewItemQuerySet":
+        """With what tells two pictures apart, the youngest picture first: along the index of the
+        pictures, so that a first page is short however many there are.
+        """
+        known = ("public_id", "outcome", "category", "decided_at", "created_at", "avatar")
+        looks = ("avatar__near_hash", "avatar__hidden", "avatar__thumb__key")
+        pictures = self.filter(avatar__isnull=False).select_related("avatar__thumb")
+        return pictures.only(*known, *looks).order_by("-avatar_id", "-pk")
+
     def for_decision(self) -> "ReviewItemQuerySet":
         """With everything a decision touches."""
         return self.select_related(
@@ -159,7 +168,7 @@ class ReviewItemQuerySet(models.QuerySet["ReviewItem"]):
         )
 
 
-WHY_LIMIT = 300
+WHY_LIMIT = 1000  # characters: as many as somebody has for an appeal
 
 
 def summed(rows: models.QuerySet[Any], total: Aggregate) -> Coalesce:
@@ -237,6 +246,11 @@ class ReviewItem(models.Model):
                 fields=["kind", "avatar"],
                 condition=Q(outcome=""),
                 name="one_open_review_of_a_kind_per_avatar",
+            ),
+            models.UniqueConstraint(
+                fields=["kind", "person"],
+                condition=Q(outcome="", request=None, avatar=None),
+                name="one_open_review_of_a_kind_about_a_person_alone",
             ),
             models.CheckConstraint(
                 condition=~Q(kind=ReviewKind.DESCRIPTION) | Q(request__isnull=False),

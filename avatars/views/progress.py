@@ -24,7 +24,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.models import CreditPack, Kind, Pocket, Transfer, User
 from avatars import generation, words
-from avatars.models import Avatar, AvatarRequest, Removal, ReviewItem, State
+from avatars.models import Avatar, AvatarRequest, State
 from avatars.models.avatar_requests import ENDED, UNDER_WAY
 from avatars.models.pace import place_in_line
 from avatars.views import board
@@ -271,18 +271,9 @@ def first_picture(avatar_request: AvatarRequest) -> dict[str, Any] | None:
         "height": avatar.height,
         "colour": avatar.colour,
         "gift": avatar.gift,
-        **(why_removed(avatar) if avatar.hidden else {}),
+        "removed": words.why_removed(avatar) if avatar.hidden else "",
         "purged": avatar.file is None,
     }
-
-
-def why_removed(avatar: Avatar) -> dict[str, Any]:
-    """`removed`: the reason, of a takedown or of a moderator; `is_told`: the viewer tells more."""
-    removal = Removal.objects.filter(avatar=avatar).first()
-    if removal is None:
-        return {"removed": words.removed(ReviewItem.objects.verdict(avatar=avatar))}
-    reason = {"reason": removal.get_category_display()}
-    return {"removed": _("We removed this picture: %(reason)s.") % reason, "is_told": True}
 
 
 def ending(avatar_request: AvatarRequest, user: User) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Pages, letters and tiles say `words.…`; these modules know the nouns and the verbs' errors.
 """
 
+from avatars.words.appeals import ANSWER_HOURS, appeal_answer, decided_against, why_removed
 from avatars.words.consents import AGREE, PERSON, consent_body, consent_text
 from avatars.words.endings import (
     ENDINGS,
@@ -67,6 +68,7 @@ from avatars.words.wishes import (
 
 __all__ = [
     "AGREE",
+    "ANSWER_HOURS",
     "BLOCKS",
     "CATEGORIES",
     "ENDINGS",
@@ -89,6 +91,7 @@ __all__ = [
     "Step",
     "Words",
     "about",
+    "appeal_answer",
     "barred",
     "consent_body",
     "consent_text",
@@ -96,6 +99,7 @@ __all__ = [
     "credits_back",
     "credits_charged",
     "credits_held",
+    "decided_against",
     "drawing",
     "duration",
     "judgement",
@@ -115,5 +119,6 @@ __all__ = [
     "wait_in_line",
     "welcome",
     "why_ended",
+    "why_removed",
     "words_missing",
 ]

@@ -3,19 +3,23 @@
 Knows the pages through the client, and the verbs only to look at what came of a press.
 """
 
+import re
 from datetime import timedelta
 
 import pytest
 import time_machine
+from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from accounts.models import Decision, Quota, User
 from avatars import moderation
-from avatars.models import AvatarRequest, Category, ReviewItem, ReviewKind, State
+from avatars.models import Avatar, AvatarRequest, Category, ReviewItem, ReviewKind, State
 from avatars.words import desk as words
 from tests import factories
 
 pytestmark = pytest.mark.django_db
+
+HEX_DIGITS = 16  # of a near hash
 
 
 @pytest.fixture
@@ -225,16 +229,26 @@ def test_one_of_the_list_that_somebody_else_has_is_left_and_named(sams, ada):
     assert "Kim is looking at this." in page.text
 
 
-def test_only_leads_reach_the_suspension_and_it_needs_a_reason(sams, client, ada):
+def test_only_leads_reach_the_suspension_and_come_back_from_it(sams, client, ada, mailoutbox):
     item = factories.create_held(ada)
-    assert sams.get(path(item, "suspend/")).status_code == 403
-    assert path(item, "suspend/") not in sams.get(path(item)).text
-    client.force_login(factories.create_moderator("lee@example.org", lead=True))
-    assert f"Suspend {ada.email}?" in client.get(path(item, "suspend/")).text
-    assert client.post(path(item, "suspend/"), {"reason": " "}).status_code == 422
-    client.post(path(item, "suspend/"), {"reason": "spam all day"})
+    there = f"/admin/people/{ada.pk}/suspend/?next={path(item)}"
+    assert there not in sams.get(path(item)).text
+    assert sams.get(there).status_code == 403
+    lee = factories.create_moderator("lee@example.org", lead=True)
+    lee.user_permissions.add(Permission.objects.get(codename="suspend_user"))
+    client.force_login(lee)
+    assert f'href="{there}"' in client.get(path(item)).text
+    assert client.post(there, {"reason": " "}).status_code == 422
+    assert f'href="{path(item)}">Cancel' in client.post(there, {"reason": "spam all day"}).text
+    sent = client.post(there, {"reason": "spam all day", "confirmed": "yes"}, follow=True)
+    assert sent.redirect_chain == [(path(item), 302)]
     ada.refresh_from_db()
     assert ada.suspended_at is not None
+    assert [letter.to for letter in mailoutbox] == [[ada.email]]
+    assert there not in client.get(path(item)).text
+    # The descriptions that wait are decided all the same; what is approved is still drawn.
+    press(client, item, "approve")
+    assert AvatarRequest.objects.get(pk=item.request_id).state == State.QUEUED
 
 
 def test_nobody_sees_who_reported_their_own_picture(client, ada):
@@ -275,7 +289,51 @@ def test_the_desk_carries_the_strict_policy_and_no_jquery(sams, ada):
     assert "jquery" not in response.text
 
 
-@pytest.mark.parametrize("make", [factories.create_held, factories.create_reported])
+TELLING = "f0f0f0f00f0f0f0f" + "f0f0f0f00f0f0f0f" * (HEX_DIGITS // 16 - 1)
+NEARLY = TELLING[:-1] + "e"
+
+
+def look_alike(user: User, near_hash: str = NEARLY) -> ReviewItem:
+    avatar = factories.create_avatar(user, near_hash=near_hash)
+    return moderation.put_on_desk(ReviewKind.REPORT, avatar=avatar)
+
+
+def test_pictures_that_look_the_same_stand_beside_with_what_came_of_them(sams, sam, ada, ben):
+    kept, removed, waits = (look_alike(ben) for _ in range(3))
+    moderation.keep(kept, sam)
+    moderation.remove(removed, sam, Category.SPAM)
+    look_alike(ben, TELLING[::-1].translate(str.maketrans("0f", "f0")))
+    private = factories.create_avatar(ben, near_hash=NEARLY)
+    item = look_alike(ada, TELLING)
+    text = sams.get(path(item)).text
+    shown = re.findall(r'<li><a href="([^"]+)"><img src="([^"]+)".*?<span>[^·]+· ([^<]+)<', text)
+    assert [(where, said) for where, _picture, said in shown] == [
+        (path(waits), "waits"),
+        (path(removed), "removed: spam"),
+        (path(kept), "kept"),
+    ]
+    thumbs = [Avatar.objects.get(pk=one.avatar_id).thumb_key for one in (waits, removed, kept)]
+    assert [thumb in picture for thumb, (_, picture, _) in zip(thumbs, shown, strict=True)] == [
+        True
+    ] * 3
+    assert str(private.thumb_key) not in text
+
+
+def test_look_alikes_that_are_locked_are_for_leads(sams, lees, ada, ben):
+    locked = look_alike(ben)
+    ReviewItem.objects.filter(pk=locked.pk).update(leads_only=True)
+    item = look_alike(ada, TELLING)
+    assert path(locked) in lees.get(path(item)).text
+    lees.force_login(User.objects.get(email="sam@example.org"))
+    assert path(locked) not in lees.get(path(item)).text
+
+
+def test_plain_pictures_are_not_taken_for_each_other(sams, ada, ben):
+    look_alike(ben, "0" * HEX_DIGITS)
+    assert "Pictures that look the same" not in sams.get(path(look_alike(ada, "0" * 16))).text
+
+
+@pytest.mark.parametrize("make", [factories.create_held, factories.create_reported, look_alike])
 @pytest.mark.parametrize("count", [1, 30])
 def test_an_item_costs_nine_queries_however_much_waits(
     sams, ada, django_assert_num_queries, make, count

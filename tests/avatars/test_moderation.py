@@ -17,6 +17,8 @@ from avatars.models import (
     Avatar,
     AvatarRequest,
     Category,
+    FacePhoto,
+    Gone,
     Reason,
     ReviewItem,
     ReviewKind,
@@ -134,6 +136,23 @@ def test_deleting_the_photo_ends_the_review_too(ada):
     item = factories.create_held(ada)
     safekeeping.erase(item.request.photo)
     assert fresh(item).outcome == "withdrawn"
+    assert wallet_of(ada) == (11, 0)
+
+
+def test_a_photo_whose_day_came_during_the_review_is_still_drawn(ada, sam):
+    item = factories.create_held(ada)
+    FacePhoto.objects.update(delete_at=timezone.now() - timedelta(hours=1))
+    safekeeping.erase_due()
+    moderation.approve(item, sam)
+    assert fresh(item).request.state == State.QUEUED
+
+
+def test_what_waits_for_a_photo_that_is_gone_is_not_drawn_but_returned(ada, sam):
+    item = factories.create_held(ada)
+    assert item.request.photo.take_away(Gone.OWNER, timezone.now(), None)  # and there died
+    with pytest.raises(reviewing.Stale):
+        moderation.approve(item, sam)
+    assert (fresh(item).outcome, fresh(item).request.reason) == ("withdrawn", "photo_deleted")
     assert wallet_of(ada) == (11, 0)
 
 
@@ -336,7 +355,7 @@ def test_an_appeal_is_for_somebody_else_than_the_first_decider(ada, sam, lee):
     with pytest.raises(reviewing.NotTheirs):
         moderation.answer(appeal, sam, granted=True)
     moderation.answer(appeal, lee, granted=True)
-    assert wallet_of(ada) == (before[0] + 1, 0)
+    assert wallet_of(ada) == before  # it came back with the rejection
     assert fresh(appeal).request.state == State.REJECTED
     with a_minute_later():
         notices.send_due()
@@ -365,7 +384,7 @@ def test_a_picture_whose_files_are_gone_is_given_back_as_its_cost(ada, sam, lee)
         ReviewItem.objects.filter(pk=item.pk).update(mail_due_at=None)
         assert notices.send_due() == 1
     assert wallet_of(ada)[0] == before + 1
-    assert "its files are deleted by now" in mail.outbox[0].body
+    assert "Its files are deleted by now" in mail.outbox[0].body
 
 
 def test_an_appeal_against_a_suspension_is_for_leads_and_lifts_it(ada, sam, lee):
@@ -457,15 +476,3 @@ def test_the_same_picture_reported_twice_is_one_item(ada, ben, sam):
     moderation.keep(first, sam)
     anew = moderation.put_on_desk(ReviewKind.REPORT, avatar=first.avatar)
     assert (anew.pk != first.pk, anew.times) == (True, 1)
-
-
-def test_only_leads_suspend_and_only_once(ada, sam, lee):
-    item = factories.create_held(ada)
-    with pytest.raises(reviewing.ForLeads):
-        moderation.suspend(item, sam, "spam all day")
-    assert moderation.suspend(item, lee, "spam all day")
-    assert not moderation.suspend(item, lee, "spam all day")
-    assert records() == [("person_suspended", "", "spam all day")]
-    ada.refresh_from_db()
-    with pytest.raises(generation.Suspended):
-        generation.submit(ada, factories.wish(item.request.photo))

@@ -3,6 +3,8 @@
 Knows `rules`, its rows and the submit that asks them.
 """
 
+import html
+
 import pytest
 from django.contrib.auth.models import Permission
 from django.core.management import call_command
@@ -169,6 +171,34 @@ def test_a_rule_that_makes_no_sense_is_not_saved(lees, wrong):
     assert (response.status_code, "errornote" in response.text) == (200, True)
     rule.refresh_from_db()
     assert (rule.revision, Decision.objects.count()) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("(a+)+$", "Too short to mean anything: (a+)+$"),
+        (" , ,", "Too short to mean anything:"),
+        ("hat, *", "Too short to mean anything: *"),
+        ("the, in, with", "Too wide: it would stop our own preset “"),
+        ("", "This field is required."),
+        ("x" * 20_001, "at most 20000 characters"),
+    ],
+)
+def test_a_bad_row_is_told_in_a_sentence(lees, words, sentence):
+    rule = ScreeningRule.objects.get(name="Hate and its symbols")
+    response = lees.post(f"{LIST}{rule.pk}/change/", form_of(rule, words=words))
+    assert sentence in html.unescape(response.text)
+    assert rules.in_force().screen("with a hat in the rain").outcome == "pass"
+
+
+def test_signs_of_patterns_are_letters_of_no_meaning(lees):
+    """Nobody can write an expression that never ends: words are compared as words."""
+    rule = ScreeningRule.objects.get(name="Hate and its symbols")
+    form = form_of(rule, words=r"(frog|frog)*+, [^x]{1,99}toad, \w+newt*")
+    assert lees.post(f"{LIST}{rule.pk}/change/", form).status_code == 302
+    assert rules.in_force().screen("frog").outcome == "pass"
+    assert rules.in_force().screen("frog " * 80).outcome == "refuse"
+    assert rules.in_force().screen("w newts").outcome == "refuse"
 
 
 def test_the_rules_are_tried_out_on_any_text(lees):

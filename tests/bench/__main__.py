@@ -9,12 +9,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
-from tests.bench import calls, lines, pictures, recovery, submits
+from tests.bench import calls, desks, lines, pictures, recovery, submits
 from tests.bench.measuring import Result, say
 
 ROUNDS = 5
 ALL = "all"
-# In the order of engine.md §16: P5–P10, P15–P19.
+# In the order of engine.md §16: P5–P10, P15–P19; then the desk.
 BENCHES: dict[str, Callable[..., Iterable[Result]]] = {
     "submit_postgres": submits.submit_postgres,
     "submit_sqlite": submits.submit_sqlite,
@@ -27,6 +27,7 @@ BENCHES: dict[str, Callable[..., Iterable[Result]]] = {
     "audit": lines.audit,
     "recovery": recovery.recovery,
     "status_poll": calls.status_poll,
+    "desk": desks.desk,
 }
 
 

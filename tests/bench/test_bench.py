@@ -15,7 +15,7 @@ from tests.site import ROOT
 
 NAMES = (
     "submit_postgres, submit_sqlite, waiting, overhead, utilisation, fairness, doorbell, sweep, "
-    "audit, recovery, status_poll"
+    "audit, recovery, status_poll, desk"
 )
 
 

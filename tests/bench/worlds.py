@@ -203,14 +203,14 @@ def postgres() -> Iterator[Callable[[str], str]]:
 
 
 @contextlib.contextmanager
-def on(database: str, number: int = 1) -> Iterator[list[World]]:
+def on(database: str, number: int = 1, **switches: str) -> Iterator[list[World]]:
     """So many worlds, each with a database of its own of that kind: sqlite or postgresql."""
     with contextlib.ExitStack() as opened:
         environments: list[dict[str, str]] = [{} for _ in range(number)]
         if database == "postgresql":
             address = opened.enter_context(postgres())
             environments = [{"DATABASE_URL": address(f"bench_{i}")} for i in range(number)]
-        yield [opened.enter_context(world(**own)) for own in environments]
+        yield [opened.enter_context(world(**own, **switches)) for own in environments]
 
 
 class Valkey:

@@ -75,8 +75,7 @@ def test_the_desk_is_accessible_and_fits(busy_site, open_context, scheme, width)
         for kind in ("description", "report")
     }
     items = [f"/admin/moderation/{rows[0][0]}/" for rows in kinds.values()]
-    paths = ["/admin/moderation/", *items, f"{items[0]}suspend/", f"{items[1]}photo/"]
-    paths.append("/admin/avatars/screeningrule/try/")
+    paths = ["/admin/moderation/", *items, "/admin/avatars/screeningrule/try/"]
     axe = Axe()
     found = {}
     for path in paths:

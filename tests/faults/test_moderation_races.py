@@ -14,8 +14,18 @@ from django.utils import timezone
 
 from accounts import auditing as accounts_auditing
 from accounts.models import Decision, Kind, Transfer, User
-from avatars import auditing, generation, moderation, reviewing
-from avatars.models import Avatar, AvatarRequest, Category, ReviewItem, ScreeningRule, State
+from avatars import appealing, auditing, generation, moderation, reviewing, safekeeping
+from avatars.models import (
+    Avatar,
+    AvatarRequest,
+    Category,
+    FacePhoto,
+    ReviewItem,
+    ReviewKind,
+    ScreeningRule,
+    State,
+)
+from avatars.models.reviews import CLAIM_PERIOD
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -62,6 +72,14 @@ def cancel(_moderator: User) -> Act:
 
 def deadline(_moderator: User) -> Act:
     return lambda item: generation.advance(item.request_id) and None
+
+
+def erase(_moderator: User) -> Act:
+    return lambda item: safekeeping.erase(FacePhoto.objects.get(requests=item.request_id)) and None
+
+
+def suspend(_moderator: User) -> Act:
+    return lambda item: User.objects.get(pk=item.person_id).suspend(timezone.now()) and None
 
 
 def settled(item: ReviewItem) -> State:
@@ -124,6 +142,73 @@ def test_the_deadline_and_whoever_is_late_never_both_end_it(people, act):
         assert state in (State.FAILED, State.REJECTED, State.CANCELLED)
         if act is approve:
             assert state == State.FAILED
+
+
+@pytest.mark.parametrize("act", [approve, reject])
+def test_a_photo_deleted_while_its_description_is_decided_is_never_drawn(people, act):
+    ada, sam, _lee = people
+    for _ in range(ROUNDS):
+        item = factories.create_held(ada)
+        at_once(partial(act(sam), item), partial(erase(sam), item))
+        state = settled(item)
+        if state == State.QUEUED:
+            # The decision came between the deletion's look and its cancelling: the sender sees it.
+            generation.advance(item.request_id)
+            generation.sweep()
+            generation.advance(item.request_id)
+            assert AvatarRequest.objects.get(pk=item.request_id).state == State.FAILED
+        else:
+            assert state in (State.CANCELLED, State.REJECTED)
+        ada.wallet.refresh_from_db()
+        assert ada.wallet.reserved == 0
+
+
+@pytest.mark.parametrize("act", [approve, reject, cancel])
+def test_a_suspension_changes_nothing_of_what_is_decided_at_the_same_moment(people, act):
+    ada, sam, _lee = people
+    for _ in range(ROUNDS):
+        item = factories.create_held(ada)
+        results = at_once(partial(act(sam), item), partial(suspend(sam), item))
+        assert REFUSED not in results
+        assert settled(item) in (State.QUEUED, State.REJECTED, State.CANCELLED)
+        assert User.objects.filter(pk=ada.pk, suspended_at__isnull=False).update(suspended_at=None)
+        generation.cancel(AvatarRequest.objects.get(pk=item.request_id))
+
+
+def test_an_appeal_sent_by_six_tabs_waits_once_and_two_answers_are_one(people):
+    ada, sam, lee = people
+    kim = factories.create_moderator("kim@example.org")
+    for _ in range(ROUNDS):
+        item = factories.create_held(ada)
+        moderation.reject(item, sam, Category.HATE)
+        wish = AvatarRequest.objects.get(pk=item.request_id)
+        send = partial(appealing.appeal, appealing.about(ada, wish), "It is my name")
+        assert len({sent.pk for sent in at_once(*[send] * 6)}) == 1
+        appeal = ReviewItem.objects.get(kind=ReviewKind.APPEAL, request=wish)
+        answers = at_once(
+            partial(moderation.answer, appeal, lee, granted=True),
+            partial(moderation.answer, appeal, kim, granted=False),
+        )
+        assert answers.count(REFUSED) == 1
+        assert Decision.objects.filter(subject=f"request:{wish.public_id}").count() == 2
+    assert not Transfer.objects.filter(kind=Kind.GOODWILL).exists()
+    assert [*accounts_auditing.findings(), *auditing.findings()] == []
+
+
+def test_a_suspension_appealed_by_six_tabs_waits_once(people):
+    ada, *_ = people
+    ada.suspend(timezone.now())
+    ada.refresh_from_db()
+    sent = at_once(*[partial(appealing.appeal, appealing.about(ada), "It was my brother")] * 6)
+    assert {one.pk for one in sent} == {ReviewItem.objects.get().pk}
+
+
+def test_whoever_slept_past_their_lease_decides_nothing_that_was_decided(people):
+    ada, sam, lee = people
+    item = factories.create_held(ada)
+    assert item.claim(sam, timezone.now() - CLAIM_PERIOD)
+    assert at_once(partial(reject(sam), item), partial(approve(lee), item)).count(REFUSED) == 1
+    settled(item)
 
 
 def test_two_removals_with_a_gift_give_once(people):
