@@ -14,7 +14,7 @@ from allauth.usersessions import admin as allauth_devices
 from django.contrib import admin
 from django.contrib.auth import admin as _registers_groups  # noqa: F401 - so that it has, before us
 from django.contrib.auth.models import Group
-from django.db import models
+from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.formats import date_format
@@ -32,7 +32,9 @@ from accounts.models import (
     Transfer,
     User,
     Wallet,
+    decide,
 )
+from accounts.staff_forms import PACK_FIELDS, PackForm
 from accounts.staff_people import offered
 
 
@@ -176,9 +178,14 @@ class TransferAdmin(ReadOnlyAdmin):
 class CreditPackAdmin(admin.ModelAdmin):
     """A pack is changed while nobody has bought it; afterwards it is retired and a new one made."""
 
+    form = PackForm
+    fields = (*PACK_FIELDS[:4], "each", *PACK_FIELDS[4:], "why")
     list_display = ("name", "credits", "price", "each", "active", "position")
     list_per_page = PER_PAGE
     show_full_result_count = False
+
+    class Media:
+        js = ["js/pack.js"]
 
     @admin.display(description=_("Price"), ordering="price_cents")
     def price(self, pack: CreditPack) -> str:
@@ -186,12 +193,35 @@ class CreditPackAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("A credit"))
     def each(self, pack: CreditPack) -> str:
+        """The form's own script says it anew while somebody types."""
+        if not pack.credits:
+            return "–"
         return money.for_each(pack.price_cents, pack.currency, pack.credits)
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: CreditPack | None = None
     ) -> tuple[str, ...]:
-        return ("name", "credits", "price_cents", "currency") if obj and obj.is_sold else ()
+        return (*PACK_FIELDS[:4], "each") if obj and obj.is_sold else ("each",)
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: CreditPack,
+        form: PackForm,
+        change: bool,  # noqa: FBT001 - Django's contract
+    ) -> None:
+        """The row and the record of it, together."""
+        changed = [name for name in PACK_FIELDS if not change or name in form.changed_data]
+        with transaction.atomic():
+            obj.save()
+            decide(
+                request.user,
+                "pack_changed" if change else "pack_added",
+                subject=("pack", obj.pk),
+                reason=form.cleaned_data["why"],
+                before={name: form.initial.get(name) for name in changed} if change else None,
+                after={name: form.cleaned_data[name] for name in changed},
+            )
 
     def has_delete_permission(self, request: HttpRequest, obj: CreditPack | None = None) -> bool:
         return False
