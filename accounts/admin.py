@@ -15,6 +15,7 @@ from django.contrib import admin
 from django.contrib.auth import admin as _registers_groups  # noqa: F401 - so that it has, before us
 from django.contrib.auth.models import Group
 from django.db import models, transaction
+from django.forms import Script
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.formats import date_format
@@ -102,7 +103,6 @@ class UserAdmin(ReadOnlyAdmin):
     list_filter = ("is_staff", "is_active")
     list_select_related = ("wallet",)
     search_fields = ("email",)
-    search_help_text = _("E-mail, or the number of a request, a purchase or a receipt.")
     fields = ("display_name", "time_zone", "date_joined", "verified_at", "last_login")
 
     def get_search_results(
@@ -185,7 +185,7 @@ class CreditPackAdmin(admin.ModelAdmin):
     show_full_result_count = False
 
     class Media:
-        js = ["js/pack.js"]
+        js = [Script("js/pack.js", type="module")]
 
     @admin.display(description=_("Price"), ordering="price_cents")
     def price(self, pack: CreditPack) -> str:
