@@ -4,7 +4,7 @@ Knows the nouns. Acts have pages of their own, with a reason: money in `accounts
 `accounts.staff_people`.
 """
 
-from typing import Any
+from typing import Any, cast
 
 from allauth.account import admin as allauth_addresses
 from allauth.account.decorators import secure_admin_login
@@ -48,7 +48,7 @@ def to_our_password_page(
 # The site's own way in, with its codes and limits, is the only one; the same with the password,
 # whose change a letter tells.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-admin.site.password_change = to_our_password_page  # type: ignore[method-assign]
+admin.site.password_change = to_our_password_page  # type: ignore[method-assign, assignment]
 
 # A proved address is money (the welcome credits), tokens and keys of sign-in services are secrets:
 # none of them is for typing into a form. What a role may do stands in config/roles.py.
@@ -129,11 +129,12 @@ class UserAdmin(ReadOnlyAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
+        actor = cast("User", request.user)  # the admin's door lets nobody else in
         person = self.get_object(request, object_id)
         shown = (
             {
-                "acts": offered(request.user, person),
-                "is_theirs": request.user.may_act_on(person),
+                "acts": offered(actor, person),
+                "is_theirs": actor.may_act_on(person),
                 **person_page.panels(person),
             }
             if person
