@@ -4,7 +4,7 @@ Knows the nouns. Acts have pages of their own, with a reason: money in `accounts
 `accounts.staff_people`.
 """
 
-from typing import Any
+from typing import Any, cast
 
 from allauth.account import admin as allauth_addresses
 from allauth.account.decorators import secure_admin_login
@@ -14,7 +14,8 @@ from allauth.usersessions import admin as allauth_devices
 from django.contrib import admin
 from django.contrib.auth import admin as _registers_groups  # noqa: F401 - so that it has, before us
 from django.contrib.auth.models import Group
-from django.db import models
+from django.db import models, transaction
+from django.forms import Script
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.formats import date_format
@@ -32,7 +33,9 @@ from accounts.models import (
     Transfer,
     User,
     Wallet,
+    decide,
 )
+from accounts.staff_forms import PACK_FIELDS, PackForm
 from accounts.staff_people import offered
 
 
@@ -45,7 +48,7 @@ def to_our_password_page(
 # The site's own way in, with its codes and limits, is the only one; the same with the password,
 # whose change a letter tells.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-admin.site.password_change = to_our_password_page  # type: ignore[method-assign]
+admin.site.password_change = to_our_password_page  # type: ignore[method-assign, assignment]
 
 # A proved address is money (the welcome credits), tokens and keys of sign-in services are secrets:
 # none of them is for typing into a form. What a role may do stands in config/roles.py.
@@ -100,7 +103,6 @@ class UserAdmin(ReadOnlyAdmin):
     list_filter = ("is_staff", "is_active")
     list_select_related = ("wallet",)
     search_fields = ("email",)
-    search_help_text = _("E-mail, or the number of a request, a purchase or a receipt.")
     fields = ("display_name", "time_zone", "date_joined", "verified_at", "last_login")
 
     def get_search_results(
@@ -127,11 +129,12 @@ class UserAdmin(ReadOnlyAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
+        actor = cast("User", request.user)  # the admin's door lets nobody else in
         person = self.get_object(request, object_id)
         shown = (
             {
-                "acts": offered(request.user, person),
-                "is_theirs": request.user.may_act_on(person),
+                "acts": offered(actor, person),
+                "is_theirs": actor.may_act_on(person),
                 **person_page.panels(person),
             }
             if person
@@ -176,9 +179,14 @@ class TransferAdmin(ReadOnlyAdmin):
 class CreditPackAdmin(admin.ModelAdmin):
     """A pack is changed while nobody has bought it; afterwards it is retired and a new one made."""
 
+    form = PackForm
+    fields = (*PACK_FIELDS[:4], "each", *PACK_FIELDS[4:], "why")
     list_display = ("name", "credits", "price", "each", "active", "position")
     list_per_page = PER_PAGE
     show_full_result_count = False
+
+    class Media:
+        js = [Script("js/pack.js", type="module")]
 
     @admin.display(description=_("Price"), ordering="price_cents")
     def price(self, pack: CreditPack) -> str:
@@ -186,12 +194,35 @@ class CreditPackAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("A credit"))
     def each(self, pack: CreditPack) -> str:
+        """The form's own script says it anew while somebody types."""
+        if not pack.credits:
+            return "–"
         return money.for_each(pack.price_cents, pack.currency, pack.credits)
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: CreditPack | None = None
     ) -> tuple[str, ...]:
-        return ("name", "credits", "price_cents", "currency") if obj and obj.is_sold else ()
+        return (*PACK_FIELDS[:4], "each") if obj and obj.is_sold else ("each",)
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: CreditPack,
+        form: PackForm,
+        change: bool,  # noqa: FBT001 - Django's contract
+    ) -> None:
+        """The row and the record of it, together."""
+        changed = [name for name in PACK_FIELDS if not change or name in form.changed_data]
+        with transaction.atomic():
+            obj.save()
+            decide(
+                request.user,
+                "pack_changed" if change else "pack_added",
+                subject=("pack", obj.pk),
+                reason=form.cleaned_data["why"],
+                before={name: form.initial.get(name) for name in changed} if change else None,
+                after={name: form.cleaned_data[name] for name in changed},
+            )
 
     def has_delete_permission(self, request: HttpRequest, obj: CreditPack | None = None) -> bool:
         return False

@@ -9,6 +9,7 @@ from datetime import datetime
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import Group
 from django.db import transaction
+from django.db.models import F
 
 from accounts.models import Quota, User, decide
 
@@ -91,6 +92,9 @@ def appoint(person: User, roles: list[str], *, actor: User | None, reason: str) 
     """
     groups = [Group.objects.get(name=role) for role in sorted(set(roles))]
     with transaction.atomic():
+        # Locks: of two admins the second sees what the first has done.
+        User.objects.filter(pk=person.pk).update(is_staff=F("is_staff"))
+        person.refresh_from_db(fields=["is_staff", "is_superuser"])
         before = roles_of(person)
         after = [group.name for group in groups]
         is_admin = ADMIN in after

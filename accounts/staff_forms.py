@@ -10,6 +10,9 @@ from django.contrib.auth.models import Group
 from django.utils.translation import gettext_lazy as _
 
 from accounts.forms import REASON_LETTERS
+from accounts.models import CreditPack
+
+PACK_FIELDS = ("name", "credits", "price_cents", "currency", "active", "position")
 
 
 class ReasonForm(forms.Form):
@@ -31,6 +34,21 @@ class ReasonForm(forms.Form):
     def words(self) -> list[tuple[str, str]]:
         """The same for the confirm page."""
         return [(str(self.fields[name].label), str(value)) for name, value in self.facts().items()]
+
+
+class PackForm(forms.ModelForm):
+    """A pack, and why it is made or changed; `each` is what one credit of it costs."""
+
+    why = forms.CharField(
+        label=_("Why"),
+        max_length=REASON_LETTERS,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+        help_text=_("Kept for good in the trail of decisions."),
+    )
+
+    class Meta:
+        model = CreditPack
+        fields = PACK_FIELDS
 
 
 class LimitsForm(ReasonForm):

@@ -37,13 +37,16 @@ CHECK_IS_OLD = timedelta(hours=26)  # it runs every night
 
 @dataclass(frozen=True)
 class Tile:
-    """A number, a word, what more there is to say, how bad it is, and where its list is."""
+    """A number, a word, what more there is to say, how bad it is, where its list is, and the right
+    to open it where not everybody who reads figures has it.
+    """
 
     number: str
     word: str
     more: str
     tone: str
     href: str
+    right: str = ""
 
 
 @require_safe
@@ -61,7 +64,10 @@ def page(request: HttpRequest) -> HttpResponse:
         account, asked_at = watching.noted_account()
         context |= {
             "figures": figures,
-            "tiles": tiles(figures),
+            "tiles": [
+                (tile, not tile.right or request.user.has_perm(tile.right))
+                for tile in tiles(figures)
+            ],
             "states": ENDINGS,
             "hours": [
                 (row["hour"], [row.get(state, 0) for state in ENDINGS]) for row in figures.hours
@@ -128,12 +134,14 @@ def failures(figures: Figures) -> Tile:
 
 def in_review(figures: Figures) -> Tile:
     more, how = until_due(figures.review, figures.at, REVIEW_LEFT)
-    return Tile(str(figures.review.count), _("In review"), more, how, reverse("desk"))
+    count, href = str(figures.review.count), reverse("desk")
+    return Tile(count, _("In review"), more, how, href, "avatars.moderate")
 
 
 def takedowns(figures: Figures) -> Tile:
     more, how = until_due(figures.takedowns, figures.at, (SOON, URGENT))
-    return Tile(str(figures.takedowns.count), _("Takedowns"), more, how, reverse("takedowns"))
+    count, href = str(figures.takedowns.count), reverse("takedowns")
+    return Tile(count, _("Takedowns"), more, how, href, "avatars.decide_takedown")
 
 
 def until_due(line: Line, now: datetime, limits: tuple[timedelta, timedelta]) -> tuple[str, str]:

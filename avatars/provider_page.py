@@ -4,6 +4,7 @@ Knows watching, measuring, intervening, the board and the admin's frame. Asks th
 its books were noted by the clock, so that the page answers while the provider hangs.
 """
 
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -22,7 +23,7 @@ from accounts.models import Decision
 from avatars import counting, intervening, measuring, tasks, watching
 from avatars.confirming import asked, confirmed, others_only
 from avatars.models import AvatarRequest, Breaker, Reason
-from avatars.models.attempts import Service
+from avatars.models.attempts import FULL, OUR_ACCOUNT, STRIKES_TO_NARROW, Service
 from avatars.staff_forms import PauseForm, ReasonForm
 from avatars.views import board
 from avatars.views.guards import PersonRequest
@@ -37,6 +38,37 @@ VERDICTS: dict[str, str | Promise] = {
     "asleep": gettext_lazy("Asleep"),
 }
 
+FEW_ENDED = 5  # below that a share says nothing
+FAILING_SHARE = 0.2
+
+
+def verdict(
+    figures: dict[str, Any], *, failed: int, ours: int, ended: int, is_slow: bool
+) -> tuple[str, str]:
+    """Is it us or them? A word (up, slow, failing, paused, asleep) and why. `failed` of `ended`
+    requests failed in the last hour, `ours` of them for a reason that is our own.
+    """
+    swept, face_gen = figures["sweep_seconds_ago"], figures["breakers"][0]
+    reason = face_gen["reason"]
+    if swept is None or swept > watching.SWEEP_STALE_SECONDS:
+        return "asleep", _("us: nobody sweeps")
+    if face_gen["is_stopped"]:
+        return "paused", _("us: staff paused it")
+    if reason.startswith(OUR_ACCOUNT):
+        return "failing", _("us: %(reason)s") % {"reason": reason}
+    if reason == FULL and face_gen["paused_seconds"]:
+        return "slow", _("them: full, so we send less")
+    if face_gen["strikes"] >= STRIKES_TO_NARROW or face_gen["paused_seconds"]:
+        return "failing", _("them: %(reason)s") % {"reason": reason or _("faults in a row")}
+    if ended >= FEW_ENDED and failed > FAILING_SHARE * ended:
+        facts = {"failed": failed, "ended": ended}
+        if 2 * ours > failed:
+            return "failing", _("us: %(failed)d of the last %(ended)d requests failed") % facts
+        return "failing", _("them: %(failed)d of the last %(ended)d requests failed") % facts
+    if figures["overdue_seconds"] > watching.OVERDUE_SECONDS:
+        return "slow", _("us: requests are due and nobody works on them")
+    return ("slow", _("them: drawing takes twice as long as usual")) if is_slow else ("up", "")
+
 
 @require_safe
 @admin.site.admin_view
@@ -46,7 +78,7 @@ def provider(request: HttpRequest) -> HttpResponse:
     status = watching.status(now, offline=True)
     ended = counting.Figures(at=now)
     counting.count_ended(ended, now)
-    word, why = watching.verdict(
+    word, why = verdict(
         status,
         failed=ended.failed_hour,
         ours=ended.ours_hour,

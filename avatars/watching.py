@@ -15,7 +15,7 @@ from django.utils import timezone
 from avatars import reconciling
 from avatars.measuring import before
 from avatars.models import Attempt, Avatar, AvatarRequest, Breaker, Heartbeat, State
-from avatars.models.attempts import FULL, OUR_ACCOUNT, STRIKES_TO_NARROW, Outcome, Service
+from avatars.models.attempts import Outcome, Service
 from avatars.models.pace import busy_slots
 from avatars.reconciling import Account
 
@@ -25,8 +25,6 @@ OVERDUE_SECONDS = 6.0  # three sweeps
 UNCLEAR_SHARE = 0.005  # of a day's orders (engine.md §12)
 ROWS_NAMED = 20
 FEW_ORDERS = 20  # below that a share says nothing
-FEW_ENDED = 5
-FAILING_SHARE = 0.2
 
 
 def status(now: datetime, *, offline: bool) -> dict[str, Any]:
@@ -153,28 +151,3 @@ def noted_account() -> tuple[Account, datetime | None]:
     """The last answer and when it came; empty books when there is none of the last hour."""
     noted = cache.get(ACCOUNT_KEY)
     return (noted["account"], noted["at"]) if noted else (Account(), None)
-
-
-def verdict(
-    figures: dict[str, Any], *, failed: int, ours: int, ended: int, is_slow: bool
-) -> tuple[str, str]:
-    """Is it us or them? A word (up, slow, failing, paused, asleep) and why. `failed` of `ended`
-    requests failed in the last hour, `ours` of them for a reason that is our own.
-    """
-    swept, face_gen = figures["sweep_seconds_ago"], figures["breakers"][0]
-    if swept is None or swept > SWEEP_STALE_SECONDS:
-        return "asleep", "us: nobody sweeps"
-    if face_gen["is_stopped"]:
-        return "paused", "us: staff paused it"
-    if face_gen["reason"].startswith(OUR_ACCOUNT):
-        return "failing", f"us: {face_gen['reason']}"
-    if face_gen["reason"] == FULL and face_gen["paused_seconds"]:
-        return "slow", "them: full, so we send less"
-    if face_gen["strikes"] >= STRIKES_TO_NARROW or face_gen["paused_seconds"]:
-        return "failing", f"them: {face_gen['reason'] or 'faults in a row'}"
-    if ended >= FEW_ENDED and failed > FAILING_SHARE * ended:
-        side = "us" if 2 * ours > failed else "them"
-        return "failing", f"{side}: {failed} of the last {ended} requests failed"
-    if figures["overdue_seconds"] > OVERDUE_SECONDS:
-        return "slow", "us: requests are due and nobody works on them"
-    return ("slow", "them: drawing takes twice as long as usual") if is_slow else ("up", "")

@@ -1,4 +1,9 @@
-// Says in words why a passkey did not work; allauth's own scripts only tell the console.
+// Opens the passkey buttons once allauth's scripts listen to them, and says in words why a passkey did not work; those scripts
+// only tell the console.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const button of document.querySelectorAll("[data-waits]")) button.disabled = false;
+});
+
 const place = document.querySelector("[data-passkey-problem]");
 
 const say = (what) => {

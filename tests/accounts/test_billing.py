@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import auditing, billing, reconciling, tasks
-from accounts.models import Kind, NothingToRefund, Purchase, Transfer
+from accounts.models import CreditPack, Decision, Kind, NothingToRefund, Purchase, Transfer
 from tests.standin_stripe import line
 from tests.till import ADDRESS, PAID, Crash, dying_after, pockets, tell
 
@@ -411,6 +411,8 @@ def test_a_pack_is_changed_while_unsold_and_retired_afterwards(till, client, mo,
     client.force_login(mo)
     address = reverse("admin:accounts_creditpack_change", args=[pack.pk])
     form = {"name": "Ninety", "credits": 90, "price_cents": 1200, "currency": "usd", "position": 1}
+    assert client.post(address, {**form, "active": "on"}).status_code == 200
+    form["why"] = "Summer"
     assert client.post(address, {**form, "active": "on"}).status_code == 302
     pack.refresh_from_db()
     assert (pack.name, pack.credits, pack.active) == ("Ninety", 90, True)
@@ -418,3 +420,22 @@ def test_a_pack_is_changed_while_unsold_and_retired_afterwards(till, client, mo,
     assert client.post(address, {**form, "credits": 1}).status_code == 302
     pack.refresh_from_db()
     assert (pack.credits, pack.price_cents, pack.active) == (90, 1200, False)
+    acts = Decision.objects.about("pack", pack.pk).values_list("act", "actor", "reason", "after")
+    was = {"name": "Ninety", "credits": 90, "price_cents": 1200, "position": 1}
+    assert list(acts) == [
+        ("pack_changed", mo.pk, "Summer", was),
+        ("pack_changed", mo.pk, "Summer", {"active": False}),
+    ]
+
+
+def test_a_new_pack_says_why_and_what_a_credit_of_it_costs(client, mo):
+    client.force_login(mo)
+    add = reverse("admin:accounts_creditpack_add")
+    form = {"name": "Ten", "credits": 10, "price_cents": 150, "currency": "usd", "position": 1}
+    assert "js/pack.js" in client.get(add).text
+    client.post(add, {**form, "why": "A small one"})
+    pack = CreditPack.objects.get(name="Ten")
+    assert "15¢" in client.get(reverse("admin:accounts_creditpack_change", args=[pack.pk])).text
+    [added] = Decision.objects.about("pack", pack.pk)
+    assert (added.act, added.reason, added.before) == ("pack_added", "A small one", {})
+    assert added.after["price_cents"] == 150

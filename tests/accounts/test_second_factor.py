@@ -16,6 +16,7 @@ from allauth.mfa.totp.internal.auth import (
 )
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
+from django.core import mail
 from django.core.management.utils import get_random_secret_key
 from django.test import Client
 from django.urls import reverse
@@ -258,3 +259,68 @@ def test_every_page_keeps_the_strict_policy(client, ada, page):
     assert answer.status_code == 200
     assert "unsafe" not in answer["Content-Security-Policy"]
     assert not re.search(r"<[^>]+\sstyle\s*=|<style|<[^>]+\son[a-z]+\s*=", answer.text)
+
+
+# ── Ways round ──────────────────────────────────────────────────────────────────────────────────
+
+
+def newest_code() -> str:
+    return re.search(r"\b(\d{6})\b", mail.outbox[-1].body)[1]
+
+
+def later() -> time_machine.travel:
+    """So much later that the app shows another code."""
+    return time_machine.travel(timezone.now() + timedelta(minutes=2), tick=False)
+
+
+def test_a_code_by_mail_is_no_second_factor(client, vera):
+    sign_in(client, vera)
+    secret = set_up_app(client)
+    other = Client()
+    with later():
+        other.post(reverse("account_request_login_code"), {"email": vera.email})
+        other.post(reverse("account_confirm_login_code"), {"code": newest_code()})
+        assert "_auth_user_id" not in other.session
+        assert other.get("/admin/").status_code == 302
+        other.post("/accounts/2fa/authenticate/", {"code": code(secret)})
+        assert other.get("/admin/").status_code == 200
+
+
+def test_whoever_reads_the_mail_and_sets_a_new_password_still_lacks_the_second_factor(client, vera):
+    sign_in(client, vera)
+    set_up_app(client)
+    other = Client()
+    with later():
+        other.post(reverse("account_reset_password"), {"email": vera.email})
+        other.post(reverse("account_confirm_password_reset_code"), {"code": newest_code()})
+        new = "another long and honest phrase"
+        form = {"password1": new, "password2": new}
+        other.post(reverse("account_complete_password_reset"), form)
+        assert User.objects.get(pk=vera.pk).check_password(new)
+        assert "_auth_user_id" not in other.session
+        assert other.get("/admin/").status_code == 302
+
+
+def test_a_password_alone_adds_no_factor_to_an_account_that_has_one(client, vera):
+    sign_in(client, vera)
+    set_up_app(client)
+    other = Client()
+    sign_in(other, vera)
+    for page in ("", "webauthn/add/", "totp/deactivate/", "recovery-codes/generate/"):
+        assert other.get(f"/accounts/2fa/{page}")["Location"].startswith("/accounts/login/"), page
+
+
+def every_admin_address() -> list[str]:
+    """Django's own, as they are asked without rows."""
+    names = [pattern.name for pattern in admin.site.get_urls() if getattr(pattern, "name", None)]
+    plain = {"index", "login", "logout", "password_change", "autocomplete", "jsi18n"}
+    return [reverse(f"admin:{name}") for name in names if name in plain]
+
+
+def test_djangos_own_addresses_stay_shut_too(client, vera):
+    sign_in(client, vera)
+    addresses = [*every_admin_address(), "/admin/nothing/", "/admin/r/1/1/"]
+    assert len(addresses) == 8
+    for address in addresses:
+        for ask in (client.get, client.post):
+            assert ask(address)["Location"] == "/accounts/2fa/", address

@@ -3,7 +3,9 @@
 Knows the factories and the roles.
 """
 
+import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 import time_machine
@@ -44,6 +46,13 @@ def test_a_quiet_house_shows_noughts_and_asks_for_its_audit(viewers):
     assert tile("Ledger check") == dashboard.Tile(
         "0", "Ledger check", "has not run yet", "warn", "/admin/accounts/wallet/?frozen__exact=1"
     )
+
+
+def test_a_tile_leads_nobody_to_a_page_that_is_shut_to_them(viewers):
+    text = viewers.get("/admin/").text
+    hrefs = re.findall(r'class="p-tile[^"]*" href="([^"]+)"', text)
+    assert len(hrefs) == 5
+    assert [viewers.get(unescape(href)).status_code for href in hrefs] == [200] * 5
 
 
 def test_the_line_is_counted_with_its_oldest(ada, ben):

@@ -61,6 +61,8 @@ STAFF = {
     "admin--users": "/admin/accounts/user/",
     "admin--requests": "/admin/avatars/avatarrequest/",
     "admin--packs": "/admin/accounts/creditpack/",
+    "admin--pack-new": "/admin/accounts/creditpack/add/",
+    "admin--rule-popup": "/admin/avatars/screeningrule/add/?_popup=1",
     "admin--purchases": "/admin/accounts/purchase/",
     "admin--refunds": "/admin/accounts/refund/",
     "admin--transfers": "/admin/accounts/transfer/",
@@ -81,7 +83,7 @@ BUSY = {
 }
 
 
-ACTS = ("suspend", "limits", "roles")
+ACTS = ("suspend", "limits", "roles", "photos", "letter")
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,7 @@ def test_axe_finds_nothing_serious_on_the_way(guarded, open_context, scheme):
     found = {}
 
     def look(name: str) -> None:
+        page.wait_for_load_state()  # with its style sheets: what they hide has no name
         for violation in Axe().run(page).response["violations"]:
             if violation["impact"] in ("serious", "critical"):
                 nodes = [node["html"][:120] for node in violation["nodes"]][:3]
