@@ -102,9 +102,13 @@ def prepare(export: Export) -> bool:
         logger.warning("an export waits", extra={"export": export.pk, "why": str(away)})
         export.put_off(timezone.now())
         return False
-    now = timezone.now()
+    return hand_over(export, file, timezone.now())
+
+
+def hand_over(export: Export, file: StoredFile, now: datetime) -> bool:
+    """Ready with its zip, or, when something in it is gone by now, neither."""
     with transaction.atomic():
-        # The export first, as a closing takes them: it ends the export, then dooms its file.
+        # The export first, as everybody takes them: its file follows it.
         if export.finish(file, now) and StoredFile.objects.keep([file]):
             return True
         transaction.set_rollback(True)

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from accounts.models import Decision, Kind, User
 from avatars import generation
 from avatars.models import (
+    Attempt,
     Avatar,
     AvatarRequest,
     Category,
@@ -146,6 +147,7 @@ def remove(
     with transaction.atomic():
         given = gift and give_back(avatar.request, moderator, category)
         avatar.take_down(now, as_evidence=category == Category.MINORS)
+        Attempt.objects.filter(request=avatar.request_id).owe_erasure(now)
         Export.objects.filter(user=avatar.user_id).void(now)
         outcome = ReviewOutcome.GIFTED if given else ReviewOutcome.REMOVED
         # The letter waits until the decision can no longer be undone.

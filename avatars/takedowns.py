@@ -19,6 +19,7 @@ from django.utils.translation import gettext
 from accounts.models import Kind, User, decide
 from avatars import imaging, storage
 from avatars.models import (
+    Attempt,
     Avatar,
     BlockedPicture,
     Export,
@@ -244,6 +245,7 @@ def _remove(
         if not keeps_evidence:
             StoredFile.objects.filter(pk__in=files).doom(now)
         Share.objects.filter(avatar=avatar).remove(now)
+        Attempt.objects.filter(request=avatar.request_id).owe_erasure(now)
         Export.objects.filter(user=avatar.user_id).void(now)
         BlockedPicture.objects.block(exact=hashes.exact, near=hashes.near)
         if credits_back:

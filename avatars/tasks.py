@@ -33,6 +33,7 @@ logger = logging.getLogger("likeness.engine")
 # A doorbell older than this is of no use: the sweep has looked long since.
 RING_EXPIRES_SECONDS = 60
 # A large export takes longer than any step of a picture; the worker goes a minute after the word.
+LEAVE_SECONDS = 480  # below the lease of a closing, which another follows when it has run out
 EXPORT_SECONDS = int(BUILD_LIMIT.total_seconds())
 
 
@@ -100,7 +101,7 @@ def erase_due() -> None:
     erasing.ask_due()
 
 
-@shared_task
+@shared_task(soft_time_limit=LEAVE_SECONDS, time_limit=LEAVE_SECONDS + 60)
 def leave() -> None:
     leaving.go_on()
 

@@ -77,7 +77,7 @@ def page(request: PersonRequest, form: CloseForm) -> HttpResponse:
 def keep(request: PersonRequest) -> HttpResponse:
     """Called off. What went at once does not come back, and the page says so."""
     if closing.keep(request.user):
-        told = _("Welcome back. Your account stays. Your photos went when you closed it.")
+        told = _("Welcome back. Your account stays. Your photos and links went when you closed it.")
         messages.success(request, told)
         return redirect(settings.LOGIN_REDIRECT_URL)
     if request.user.closes_at is not None:

@@ -64,15 +64,16 @@ class ExportQuerySet(models.QuerySet["Export"]):
 
     def void(self, now: datetime) -> None:
         """Something that is in them is deleted for good: finished ones go as well, and whoever is
-        at one begins anew without it.
+        at one begins anew without it. Those in the making first: one that is finished at this
+        very moment is waited for, and then found among the finished.
         """
-        self.expire(now)
         self.preparing().update(due_at=now, lease_no=F("lease_no") + 1, tries=0)
+        self.expire(now)
 
     def end(self, now: datetime) -> None:
-        """Nobody will fetch them any more, nor make one."""
-        self.expire(now)
+        """Nobody will fetch them any more, nor make one. In this order, as above."""
         self.preparing().update(state=ExportState.EXPIRED, due_at=None)
+        self.expire(now)
 
 
 class Export(models.Model):

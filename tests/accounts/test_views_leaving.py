@@ -35,7 +35,7 @@ def sign_in(client, person) -> None:
 def test_the_page_says_what_goes_when_and_what_stays(adas):
     page = adas.get(CLOSE).text
     for told in (
-        "your face photos and exports; every device is signed out",
+        "your face photos, shared links and exports; every device is signed out",
         "After 7 days",
         "the invoices, at our card processor",
         "Without your name",

@@ -9,8 +9,17 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from avatars import delivery, erasing, generation, safekeeping
-from avatars.models import Attempt, AvatarRequest, FacePhoto, Reason, State
+from avatars import delivery, erasing, generation, moderation, safekeeping, takedowns
+from avatars.models import (
+    Attempt,
+    AvatarRequest,
+    Category,
+    FacePhoto,
+    Reason,
+    RemovalReason,
+    ReviewKind,
+    State,
+)
 from tests import engine, factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,6 +50,19 @@ def test_a_deleted_photos_result_is_erased_at_the_provider_once(provider, drawn)
     assert deleted(provider) == [order(drawn).provider_job_id]
     assert (order(drawn).erased, order(drawn).erase_due_at) == (True, None)
     assert order(drawn).erase_answered_at is not None
+
+
+@pytest.mark.parametrize("way", ["by a notice", "at the desk"])
+def test_a_picture_that_is_taken_down_is_erased_at_the_provider_too(provider, drawn, ada, mo, way):
+    avatar = drawn.avatars.get()
+    if way == "at the desk":
+        item = moderation.put_on_desk(ReviewKind.REPORT, avatar=avatar, why="mine")
+        assert moderation.remove(item, mo, Category.SPAM)
+    else:
+        why = {"category": RemovalReason.CONSENT, "reason": "", "give_back": False}
+        assert takedowns.remove_picture(avatar, actor=mo, **why)
+    assert erasing.ask_due() == 1
+    assert deleted(provider) == [order(drawn).provider_job_id]
 
 
 def test_a_photo_that_stays_leaves_the_provider_alone(provider, drawn):

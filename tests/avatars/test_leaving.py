@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts import auditing as accounts_auditing
 from accounts import closing, notices
 from accounts.models import Closing, Consent, Decision, Kind, Purchase, Transfer, User, Wallet
-from accounts.models.closings import Step, key_hash
+from accounts.models.closings import LEASE, Step, key_hash
 from avatars import auditing as avatars_auditing
 from avatars import (
     delivery,
@@ -25,6 +25,7 @@ from avatars import (
     screening,
     sending,
     storage,
+    tasks,
 )
 from avatars.models import (
     Attempt,
@@ -395,6 +396,10 @@ def test_control_without_the_lock_on_consent_a_photo_outlives_its_account(ada, m
     closing.close(ada, timezone.now())
     safekeeping.accept(ada, factories.portrait(), consent=agreed)
     assert FacePhoto.objects.filter(user=ada, deleted_at=None).exists()
+
+
+def test_the_one_who_empties_is_stopped_before_another_follows():
+    assert timedelta(seconds=tasks.leave.time_limit) < LEASE
 
 
 def test_an_export_asked_for_as_the_account_closed_is_not_made(ada):

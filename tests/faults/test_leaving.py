@@ -87,8 +87,9 @@ def test_a_closing_that_dies_at_any_crossing_is_finished_by_the_next(
         mailoutbox.clear()
         return died
 
-    deaths = moments(is_finished, 1)
-    assert deaths >= 40
+    # One moment in two: what is lasting after one commit is the same before the next.
+    deaths = moments(is_finished, 2)
+    assert deaths >= 25
 
 
 def test_a_closing_called_off_after_any_death_keeps_what_was_promised(provider, crossings):
