@@ -19,6 +19,9 @@ MASKS = (
     (re.compile(r"(/webhooks/provider/)[^/\s\"']+"), r"\1…"),
     (re.compile(r"(/p/face/)[^/\s\"']+"), r"\1…"),
     (re.compile(r"(/m/signed/)[^\s\"']+"), r"\1…"),
+    (re.compile(r"((?<!\w)/s/|/safety/report/)[^/\s\"'?]+"), r"\1…"),
+    # PostgreSQL tells the whole row that a constraint refused: addresses and words of a person.
+    (re.compile(r"(DETAIL:).*?(?=\n\nThe above|\n\nDuring handling|\Z)", re.DOTALL), r"\1 …"),
     (re.compile(r"([?&](?:s|X-Amz-Signature|X-Amz-Credential|code|key)=)[^&\s\"']+"), r"\1…"),
     (re.compile(r"(key\\?[\"']?\s*[:=]\s*\\?[\"']?)[A-Za-z0-9_-]{8,}"), r"\1…"),
     (re.compile(r"\b(sk|rk|whsec)_[A-Za-z0-9_]+"), r"\1_…"),
@@ -66,7 +69,9 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return mask(json.dumps(line, ensure_ascii=False))
+        # Before they are written: JSON escapes the quotes and ends of lines that masks look for.
+        told = {name: mask(text) for name, text in line.items()}
+        return json.dumps(told, ensure_ascii=False)
 
 
 class StaffMail(AdminEmailHandler):

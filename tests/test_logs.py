@@ -23,6 +23,9 @@ SECRETS = (
     "https://x.s3.amazonaws.com/a?X-Amz-Signature=tok-3n",
     "stripe said sk_live_tok3n no",
     "data:image/jpeg;base64,dG9rLTNu",
+    "Gone: /s/tok-3n/picture.webp",
+    "Not Found: /safety/report/tok-3n/",
+    'new row violates a constraint\nDETAIL:  Failing row contains (1, tok-3n,\ntok-3n "tok-3n").',
 )
 
 
@@ -90,3 +93,76 @@ def test_a_call_to_staff_about_a_form_carries_no_words_of_the_person(
     assert answer.status_code == 500
     assert [letter.subject.count("my very own") for letter in mail.outbox] == [0]
     assert "my very own words" not in mail.outbox[0].message().as_string()
+
+
+@pytest.mark.parametrize("formatter", [ConsoleFormatter(), JsonFormatter()])
+def test_a_row_that_the_database_refused_is_not_told_and_the_way_to_it_is(formatter):
+    """In PostgreSQL's own words, as psycopg hands them on, twice as chained exceptions do."""
+    told = 'new row violates "x"\nDETAIL:  Failing row contains (7, my very own\nwords, "a").'
+    try:
+        try:
+            raise ValueError(told)
+        except ValueError as error:
+            raise RuntimeError(told) from error
+    except RuntimeError as error:
+        facts = {
+            "name": "x",
+            "msg": "it broke",
+            "exc_info": (type(error), error, error.__traceback__),
+        }
+    line = formatter.format(logging.makeLogRecord(facts))
+    assert "my very own" not in line
+    assert "words" not in line
+    assert line.count('new row violates \\"x\\"') + line.count('new row violates "x"') == 2
+    assert "RuntimeError" in line
+    assert "it broke" in line
+    assert not isinstance(formatter, JsonFormatter) or json.loads(line)["event"] == "it broke"
+
+
+# ── Everything at once: a fault, with a person's whole request around it ────────────────────────
+
+HELD = {
+    "password": "a-canary-of-a-password",
+    "key": "canaryoftheprovider0123456789",
+    "stripe": "sk_live_canary0123456789",
+    "token": "/p/face/canary-of-a-face-token/",
+    "words": "canarybird at dusk",
+}
+
+
+@pytest.mark.django_db
+def test_a_fault_tells_nobody_what_it_held(client, ada, settings, monkeypatch, caplog):
+    """Page, log line and letter to staff, with DEBUG off: of what was in the form, the cookies,
+    the frames and the fault's own words, none.
+    """
+    settings.ADMINS = [("Staff", "staff@example.org")]
+    settings.DEBUG = False
+    client.force_login(ada)
+    client.raise_request_exception = False
+
+    def break_down(request, *_: object) -> None:
+        held = dict(HELD)
+        raise RuntimeError(f"asked {held['token']} with key={held['key']} and {held['stripe']}")
+
+    monkeypatch.setattr("avatars.views.gallery.render", break_down)
+    with caplog.at_level(logging.DEBUG):
+        answer = client.get(
+            f"/gallery/?prompt={HELD['words']}",
+            headers={
+                "X-Password": HELD["password"],
+                "Referer": f"http://testserver{HELD['token']}",
+            },
+        )
+    assert answer.status_code == 500
+    [letter] = mail.outbox
+    written = "\n".join(
+        formatter.format(record)
+        for formatter in (ConsoleFormatter(), JsonFormatter())
+        for record in caplog.records
+    )
+    places = {"page": answer.text, "letter": letter.message().as_string(), "log": written}
+    secrets = [*HELD.values(), "canary-of-a-face", client.cookies["sessionid"].value, ada.email]
+    assert [(name, one) for name, text in places.items() for one in secrets if one in text] == []
+    # Each of them does say what happened.
+    assert all("RuntimeError" in places[name] for name in ("letter", "log"))
+    assert answer["X-Request-ID"] in places["page"]

@@ -4,9 +4,11 @@ logger at DEBUG; then all that the site wrote down or said is searched for them.
 Knows the site over HTTP, the stand-ins, and the files of the site's folder as bytes.
 """
 
+import base64
 import io
 import json
 import re
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -140,10 +142,44 @@ def live(site: Site, eve: Visitor, bell: Overheard) -> None:
     send("POST", f"{site.url}/webhooks/stripe/", {"forged": "yes"})
 
 
-def found_in(birds: Iterable[str], places: dict[str, bytes]) -> list[tuple[str, str]]:
+def found_in(birds: Iterable[str | bytes], places: dict[str, bytes]) -> list[tuple[str, str]]:
+    sought = {bird if isinstance(bird, bytes) else bird.encode() for bird in birds}
     return [
-        (bird, name) for name, text in places.items() for bird in birds if bird.encode() in text
+        (bird.decode(errors="replace"), name)
+        for name, text in places.items()
+        for bird in sorted(sought)
+        if bird in text
     ]
+
+
+def places_of(site: Site, eve: Visitor) -> dict[str, bytes]:
+    """All that the site wrote down or said: its folder, log, pages and letters. Left out are the
+    files that are the secrets: a clone's own key, and what the terminal shows of its letters.
+    """
+    log = re.sub(r"^── mail to .*?^──$", "", site.log(), flags=re.MULTILINE | re.DOTALL)
+    written = {
+        str(path.relative_to(site.folder)): path.read_bytes()
+        for path in site.folder.rglob("*")
+        if path.is_file() and not path.name.startswith(("secret", "up.log"))
+    }
+    return written | {
+        "log": log.encode(),
+        "pages": "\n".join(eve.seen).encode(),
+        "letters": "\n".join(site.letters()).encode(),
+    }
+
+
+def face_of(site: Site) -> set[bytes]:
+    """Pieces of the stored photo, as bytes and as text would carry them."""
+    (photo, _thumb) = sorted((site.folder / "media" / "photos").iterdir(), key=size, reverse=True)
+    pixels = photo.read_bytes()
+    middle = len(pixels) // 2 // 3 * 3
+    piece = pixels[middle : middle + 48]
+    return {piece, base64.b64encode(piece), piece.hex().encode(), repr(piece).encode()[2:60]}
+
+
+def size(path: Path) -> int:
+    return path.stat().st_size
 
 
 def test_no_canary_is_ever_seen_again(site, provider):
@@ -154,24 +190,62 @@ def test_no_canary_is_ever_seen_again(site, provider):
     live(site, eve, overheard)
     site.wait_for(lambda: bool(site.letters()), 10)
     session = eve.browser.cookies["sessionid"]
-    # A clone's terminal shows its letters, which have a person's address and code in them.
-    log = re.sub(r"^── mail to .*$", "", site.log(), flags=re.MULTILINE).encode()
-    written = {
-        str(path.relative_to(site.folder)): path.read_bytes()
-        for path in site.folder.rglob("*")
-        if path.is_file() and not path.name.startswith(("secret", "up.log"))
-    }
-    said = {"pages": "\n".join(eve.seen).encode(), "letters": "\n".join(site.letters()).encode()}
+    places = places_of(site, eve)
+    log, letters = ({name: places[name]} for name in ("log", "letters"))
 
     tokens = overheard.tokens()
     assert len(tokens) == 2
     secret = {*KEYS.values(), *tokens, demo.PASSWORD}
-    assert found_in(secret, written | said | {"log": log}) == []
+    assert found_in(secret, places) == []
     # The session stands in its table, as Django keeps it; words in their row and on pages.
-    assert found_in([session, WORDS, EVE, HOME, "data:image"], {"log": log}) == []
-    assert found_in([HOME], written | said) == []
-    assert found_in([WORDS, session], {"letters": said["letters"]}) == []
-    # The search itself is no blind one.
-    assert found_in([WORDS], {"pages": said["pages"]}) == [(WORDS, "pages")]
+    assert found_in([session, WORDS, EVE, HOME, "data:image"], log) == []
+    assert found_in([HOME], places) == []
+    assert found_in([WORDS, session], letters) == []
+    # The face is in its own file and nowhere else.
+    face = face_of(site)
+    holders = {name.split("/")[0] for _piece, name in found_in(face, places)}
+    assert holders == {"media"}
+    # The search is no blind one: what was really there is found, and talked was a lot.
+    assert found_in([WORDS], {"pages": places["pages"]}) == [(WORDS, "pages")]
     assert b"canaryoftheprovider" in b"".join(overheard.bodies)
-    assert log.count(b'"logger": "likeness.') > 3
+    assert places["log"].count(b'"logger": "likeness.') > 3
+    the_search_misses_nothing(site, eve, {*secret, HOME})
+
+
+def the_search_misses_nothing(site: Site, eve: Visitor, secret: set[str]) -> None:
+    """The control: each secret planted in each kind of place, one at a time, is found there."""
+    for bird in sorted(secret):
+        for plant, name in (
+            (into_log, "log"),
+            (into_database, "likeness.sqlite3"),
+            (into_a_file, "leak.txt"),
+            (into_a_page, "pages"),
+            (into_a_letter, "letters"),
+        ):
+            plant(site, eve, bird)
+            found = {
+                place.removesuffix("-wal") for _b, place in found_in([bird], places_of(site, eve))
+            }
+            assert name in found, (bird, name)
+
+
+def into_log(site: Site, eve: Visitor, bird: str) -> None:
+    with (site.folder / "up.log").open("a") as log:
+        log.write(f"{bird}\n")
+
+
+def into_database(site: Site, eve: Visitor, bird: str) -> None:
+    with sqlite3.connect(site.folder / "likeness.sqlite3", timeout=20) as database:
+        database.execute("update accounts_user set display_name = ?", [bird])
+
+
+def into_a_file(site: Site, eve: Visitor, bird: str) -> None:
+    (site.folder / "leak.txt").write_text(bird)
+
+
+def into_a_page(site: Site, eve: Visitor, bird: str) -> None:
+    eve.seen.append(bird)
+
+
+def into_a_letter(site: Site, eve: Visitor, bird: str) -> None:
+    (site.folder / "mail" / "leak.eml").write_text(f"Subject: {bird}")
