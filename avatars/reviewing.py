@@ -130,14 +130,15 @@ def look_alikes(item: ReviewItem, moderator: User, most: int) -> list[ReviewItem
     what was on the desk is asked: nobody looks at private pictures unasked. Read are the
     LIKES_READ youngest, however many there are. One query.
     """
-    avatar, found = item.avatar, {}
+    found: dict[int | None, ReviewItem] = {}
+    avatar = item.avatar
     if avatar is None:
         return []
     others = ReviewItem.objects.of_pictures().exclude(avatar=avatar)
     if not is_lead(moderator):
         others = others.filter(leads_only=False)
     for other in others[:LIKES_READ]:
-        if is_near(avatar.near_hash, other.avatar.near_hash):
+        if other.avatar and is_near(avatar.near_hash, other.avatar.near_hash):
             found.setdefault(other.avatar_id, other)
     return list(found.values())[:most]
 
