@@ -24,7 +24,9 @@ from avatars.models import (
     Removal,
     ReviewItem,
     ReviewOutcome,
+    Share,
     State,
+    Takedown,
 )
 from avatars.models.avatar_requests import MAIL_DELAY
 from avatars.models.pace import pace, promise
@@ -119,9 +121,11 @@ def reject(
 
 
 def keep(item: ReviewItem, moderator: User, *, note: str = "") -> None:
-    """Nothing is wrong with it. Raises a NotDecided."""
+    """Nothing is wrong with it; a link that waited for this shows it again. Raises a NotDecided."""
     item = take(item, moderator)
     with transaction.atomic():
+        if holds_link(item) and not Takedown.objects.holding(pictured(item)).exists():
+            Share.objects.filter(avatar=pictured(item)).let_go()
         ended(item, ReviewOutcome.KEPT, moderator, timezone.now())
         record(item, moderator, "picture_kept", note=note, before=standing_of(item))
 
@@ -202,6 +206,8 @@ def undo(item: ReviewItem, moderator: User) -> ReviewItem:
                 pictured(found).put_up_again(trashed_at and datetime.fromisoformat(trashed_at))
             if not found.reopen(moderator, found.outcome, now):
                 raise Stale(found)
+            if holds_link(found):
+                Share.objects.filter(avatar=pictured(found)).hold()
             if last.after.get("sharing_stopped"):
                 found.person.lift()
             record(found, moderator, "decision_undone", before=last.after)
@@ -267,6 +273,11 @@ def pictured(item: ReviewItem) -> Avatar:
     if item.avatar is None:
         raise ValueError(f"{item} is not about a picture")
     return item.avatar
+
+
+def holds_link(item: ReviewItem) -> bool:
+    """Whether strangers see nothing of its picture while it waits."""
+    return item.category == Category.MINORS
 
 
 def standing_of(item: ReviewItem) -> dict[str, object]:

@@ -86,7 +86,7 @@ def tell(item: ReviewItem, post: BaseEmailBackend) -> bool:
     owed = ReviewItem.objects.filter(pk=item.pk, mail_due_at=item.mail_due_at)
     if not owed.update(mail_due_at=None):
         return False
-    if item.kind == ReviewKind.APPEAL:
+    if item.kind == ReviewKind.APPEAL or item.avatar is None:
         write("appeal", answer_to(item), item.person, post)
         return True
     wish = item.avatar.request

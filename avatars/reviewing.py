@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User, decide
-from avatars.models import Avatar, AvatarRequest, Category, ReviewItem, ReviewKind
+from avatars.models import Avatar, AvatarRequest, Category, ReviewItem, ReviewKind, Share
 from avatars.models.takedowns import is_near
 
 MODERATE, LEAD = "avatars.moderate", "avatars.lead"
@@ -109,17 +109,20 @@ def take(item: ReviewItem, moderator: User) -> ReviewItem:
         raise Stale(found)
     if not claimed:
         raise Claimed(found)
-    problem = (
-        NotTheirs(found)
-        if moderator.pk in (found.person_id, found.not_for_id)
-        else ForLeads(found)
-        if found.leads_only and not is_lead(moderator)
-        else None
-    )
-    if problem:
+    try:
+        may_decide(found, moderator)
+    except NotDecided:
         found.let_go(moderator)
-        raise problem
+        raise
     return found
+
+
+def may_decide(item: ReviewItem, moderator: User) -> None:
+    """Raises NotTheirs or ForLeads."""
+    if moderator.pk in (item.person_id, item.not_for_id):
+        raise NotTheirs(item)
+    if item.leads_only and not is_lead(moderator):
+        raise ForLeads(item)
 
 
 def look_alikes(item: ReviewItem, moderator: User, most: int) -> list[ReviewItem]:
@@ -127,14 +130,15 @@ def look_alikes(item: ReviewItem, moderator: User, most: int) -> list[ReviewItem
     what was on the desk is asked: nobody looks at private pictures unasked. Read are the
     LIKES_READ youngest, however many there are. One query.
     """
-    avatar, found = item.avatar, {}
+    found: dict[int | None, ReviewItem] = {}
+    avatar = item.avatar
     if avatar is None:
         return []
     others = ReviewItem.objects.of_pictures().exclude(avatar=avatar)
     if not is_lead(moderator):
         others = others.filter(leads_only=False)
     for other in others[:LIKES_READ]:
-        if is_near(avatar.near_hash, other.avatar.near_hash):
+        if other.avatar and is_near(avatar.near_hash, other.avatar.near_hash):
             found.setdefault(other.avatar_id, other)
     return list(found.values())[:most]
 
@@ -156,13 +160,20 @@ def escalate(item: ReviewItem, moderator: User, *, note: str = "") -> None:
 
 
 def add_note(item: ReviewItem, moderator: User, note: str) -> None:
-    """For whoever looks next; the person it concerns is not told."""
+    """For whoever looks next; the person it concerns is not told. Raises a NotDecided for those who
+    may not look.
+    """
+    may_decide(item, moderator)
     record(item, moderator, "noted", note=note)
 
 
 def hand_to_lead(item: ReviewItem, moderator: User, category: Category | str, note: str) -> bool:
-    """Always False: it is not decided."""
+    """Always False: it is not decided. A picture that may show somebody under 18 is shown to no
+    stranger until it is, and its owner cannot delete it for good (`safekeeping.purge`).
+    """
     with transaction.atomic():
+        if category == Category.MINORS:
+            Share.objects.filter(avatar=item.avatar_id).hold()
         changes = {"leads_only": True} | ({"category": category} if category else {})
         if not item.let_go(moderator, **changes):
             raise Stale(item)

@@ -34,6 +34,7 @@ from avatars.models import (
     Gone,
     Keep,
     Reason,
+    ReviewItem,
     State,
     StoredFile,
 )
@@ -287,7 +288,11 @@ def change_keep(photo: FacePhoto, keep: Keep) -> None:
 
 
 def purge(avatar: Avatar) -> bool:
-    """Delete an avatar's objects for good; its row stays for the history of its request."""
+    """Delete an avatar's objects for good; its row stays for the history of its request. False when
+    they are gone already, or are evidence that a lead has yet to look at.
+    """
+    if ReviewItem.objects.evidence(avatar).exists():
+        return False
     now = timezone.now()
     files = [pk for pk in (avatar.file_id, avatar.thumb_id) if pk]
     with transaction.atomic():

@@ -56,6 +56,10 @@ class ReviewItemQuerySet(models.QuerySet["ReviewItem"]):
     def waiting(self) -> "ReviewItemQuerySet":
         return self.filter(outcome="")
 
+    def evidence(self, avatar: Avatar) -> "ReviewItemQuerySet":
+        """What waits because this picture may show somebody under 18: it must not be deleted."""
+        return self.waiting().filter(avatar=avatar, category=Category.MINORS)
+
     def in_order(self) -> "ReviewItemQuerySet":
         return self.order_by("deadline_at", "pk")
 

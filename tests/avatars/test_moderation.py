@@ -22,6 +22,7 @@ from avatars.models import (
     Reason,
     ReviewItem,
     ReviewKind,
+    Share,
     State,
 )
 from tests import factories
@@ -339,6 +340,48 @@ def test_under_eighteen_is_locked_to_leads(ada, sam, lee):
         "escalated",
         "description_rejected",
     ]
+
+
+def test_what_may_show_somebody_under_eighteen_is_out_of_sight_and_kept_until_decided(
+    ada, sam, lee
+):
+    item = factories.create_reported(ada)
+    share = factories.create_share(item.avatar)
+    seen = Share.objects.filter(pk=share.pk).visible
+    assert seen(timezone.now()).exists()
+    moderation.remove(item, sam, Category.MINORS)
+    assert not seen(timezone.now()).exists()
+    item.avatar.trash(timezone.now() - timedelta(days=40))
+    item.avatar.refresh_from_db()
+    assert not safekeeping.purge(item.avatar)
+    safekeeping.erase_due()
+    assert fresh(item).avatar.file_id == item.avatar.file_id
+    item.avatar.restore()
+    moderation.keep(item, lee)
+    assert safekeeping.purge(fresh(item).avatar)
+
+
+def test_a_link_that_waited_for_a_lead_shows_again_once_they_have_kept_the_picture(ada, sam, lee):
+    item = factories.create_reported(ada)
+    share = factories.create_share(item.avatar)
+    moderation.remove(item, sam, Category.MINORS)
+    moderation.keep(item, lee)
+    assert Share.objects.get(pk=share.pk).state == "live"
+    moderation.undo(item, lee)
+    assert Share.objects.get(pk=share.pk).state == "review"
+
+
+def test_notes_are_for_those_who_may_look(ada, sam, lee):
+    item = factories.create_reported(ada)
+    reviewing.escalate(item, sam)
+    item.refresh_from_db()
+    with pytest.raises(reviewing.ForLeads):
+        reviewing.add_note(item, sam, "psst")
+    mine = factories.create_reported(sam)
+    with pytest.raises(reviewing.NotTheirs):
+        reviewing.add_note(mine, sam, "I am innocent")
+    reviewing.add_note(item, lee, "seen")
+    assert [act for act, *_rest in records()] == ["escalated", "noted"]
 
 
 # ── Appeals ─────────────────────────────────────────────────────────────────────────────────────

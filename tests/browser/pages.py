@@ -47,6 +47,7 @@ OWN = {
     "consent-withdraw": "/settings/privacy/withdraw/",
     "data": "/settings/data/",
     "close-account": "/settings/data/close/",
+    "appeal--none": "/safety/appeal/",
     "email": "/accounts/email/",
     "password": "/accounts/password/change/",
     "two-step": "/accounts/2fa/",

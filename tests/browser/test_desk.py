@@ -156,3 +156,36 @@ def test_without_script_every_button_works(busy_site, open_context, chromium):
     expect(
         ada.get_by_role("heading", name="A reviewer said no: it spreads hate or shows its symbols.")
     ).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_rejection_is_appealed_on_a_phone(busy_site, open_context, scheme):
+    shape = {"viewport": {"width": 360, "height": 740}, "color_scheme": scheme}
+    ada = pages.sign_in(open_context(bypass_csp=True, **shape), busy_site, pages.ADA)
+    ask(ada, busy_site, 5)
+    mo = desk(open_context(), busy_site)
+    press(mo, "j")
+    expect(mo.get_by_text("Yours until")).to_be_visible()
+    press(mo, "2", "4")
+    expect(mo.get_by_text("Rejected: the credits are back.")).to_be_visible()
+
+    ada.reload()
+    ada.get_by_role("link", name="Appeal").click()
+    expect(ada.get_by_text("A reviewer said no: it spreads hate")).to_be_visible()
+    words = ada.get_by_label("Why is the decision wrong?")
+    ada.get_by_role("button", name="Send appeal").click()
+    expect(ada.get_by_text("Tell us in a few words why it is wrong.")).to_be_visible()
+    words.fill("It is my own stage name.")
+    assert serious_faults(ada) == []
+    ada.get_by_role("button", name="Send appeal").click()
+    expect(ada.get_by_text("A different person will read it")).to_be_visible()
+    assert serious_faults(ada) == []
+    assert ada.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+
+    mo.goto(f"{busy_site.url}/admin/moderation/")
+    expect(mo.get_by_text("Nothing waits.")).to_be_visible()  # not for whoever decided first
+
+
+def serious_faults(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [each["id"] for each in found if each["impact"] in ("serious", "critical")]
