@@ -24,7 +24,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.models import Decision, User
 from avatars import moderation, reviewing, screening, storage, tasks
-from avatars.models import Avatar, Category, ReviewItem, ReviewKind, ScreeningRule
+from avatars.models import Category, ReviewItem, ReviewKind, ScreeningRule
 from avatars.views.guards import PersonRequest
 from avatars.words import desk as words
 
@@ -192,14 +192,13 @@ def beside(item: ReviewItem) -> dict[str, Any]:
     decisions = Decision.objects.filter(person=item.person_id).select_related("actor")
     others = ReviewItem.objects.filter(person=item.person_id).exclude(pk=item.pk).order_by("-pk")
     avatar = item.avatar
-    near = Avatar.objects.filter(near_hash=avatar.near_hash) if avatar else Avatar.objects.none()
     return {
         "decisions": [
             {"decision": one, "act": words.recorded(one.act)}
             for one in decisions.newest_first()[:HISTORY]
         ],
         "others": others[:HISTORY],
-        "near": near.exclude(pk=avatar.pk)[:NEAR] if avatar else [],
+        "near": avatar.likes(NEAR) if avatar else [],
         "matched": ScreeningRule.objects.filter(pk__in=item.rules) if item.rules else [],
     }
 

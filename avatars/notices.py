@@ -24,7 +24,6 @@ from avatars.models import (
     Export,
     FacePhoto,
     ReviewItem,
-    ReviewKind,
     ReviewOutcome,
     State,
 )
@@ -76,26 +75,21 @@ def send(avatar_request: AvatarRequest, post: BaseEmailBackend) -> bool:
 
 
 def tell(item: ReviewItem, post: BaseEmailBackend) -> bool:
-    """What was decided about a finished picture or an appeal, once."""
+    """What was decided about an appeal, once. Removals are told by `replies`."""
     owed = ReviewItem.objects.filter(pk=item.pk, mail_due_at=item.mail_due_at)
     if not owed.update(mail_due_at=None):
         return False
-    is_appeal = item.kind == ReviewKind.APPEAL
     context = {
         "item": item,
         "hangs": item.avatar is not None and not item.avatar.hidden,
         "granted": item.outcome == ReviewOutcome.GRANTED,
-        "given_back": item.avatar.request.cost
-        if item.avatar and item.outcome == ReviewOutcome.GIFTED
-        else 0,
-        "sentence": "" if is_appeal else words.removed(item.category),
         "address": address("job", item.avatar.request.public_id)
         if item.avatar
         else address("safety"),
         "rules": address("safety"),
         "balance": item.person.wallet.spendable,
     }
-    write("appeal" if is_appeal else "removed", context, item.person, post)
+    write("appeal", context, item.person, post)
     return True
 
 

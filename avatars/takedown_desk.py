@@ -21,7 +21,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.models import Decision
 from avatars import storage, takedowns, words
-from avatars.models import Avatar, RemovalReason, Takedown
+from avatars.models import Avatar, Category, Takedown
 from avatars.models.takedowns import SOON, URGENT
 from avatars.trust_forms import RefuseForm, RemoveForm
 from avatars.views.guards import PersonRequest, View
@@ -126,7 +126,7 @@ def remove(request: PersonRequest, takedown: Takedown, form: RemoveForm) -> Http
     count = takedowns.accept(
         takedown,
         actor=request.user,
-        category=RemovalReason(form.cleaned_data["category"]),
+        category=Category(form.cleaned_data["category"]),
         reason=form.cleaned_data["note"],
         give_back=form.cleaned_data["give_back"],
         checked=RemoveForm.CHECKS,

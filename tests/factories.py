@@ -218,7 +218,7 @@ def create_avatar(user: User, avatar_request: AvatarRequest | None = None, **fie
             "height": 768,
             "colour": 3,
             "mark_id": uuid.uuid4().hex,
-            "near_hash": "0" * 16,
+            "near_hash": "0" * 64,
             **fields,
         }
     )

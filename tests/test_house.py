@@ -39,6 +39,7 @@ VERBS = {
         "intervening",
         "sharing",
         "takedowns",
+        "removing",
     },
 }
 GROUND = {
@@ -49,6 +50,7 @@ GROUND = {
         "exchange",
         "download",
         "imaging",
+        "near_hash",
         "face_check",
         "screening",
         "storage",
@@ -62,7 +64,8 @@ VERB_KNOWS = {
     "avatars.leaving": {"avatars.safekeeping"},
     "avatars.sharing": {"avatars.reviewing"},
     "avatars.exporting": {"avatars.journal"},
-    "avatars.moderation": {"avatars.generation", "avatars.reviewing", "avatars.safekeeping"},
+    "avatars.moderation": {"avatars.generation", "avatars.reviewing", "avatars.removing"},
+    "avatars.takedowns": {"avatars.removing"},
     "avatars.watching": {"avatars.measuring", "avatars.reconciling"},
     "avatars.counting": {"avatars.measuring", "avatars.reconciling"},
     "avatars.intervening": {"avatars.generation", "avatars.sending"},

@@ -15,8 +15,10 @@ from django.utils.text import slugify
 
 from avatars.models.avatar_requests import AvatarRequest, Style
 from avatars.models.files import StoredFile
+from avatars.models.near import HEX_DIGITS, is_near
 
 TRASH_PERIOD = timedelta(days=30)
+LOOKED_THROUGH = 1000  # of the latest avatars, for those like one
 
 
 class Purged(Exception):
@@ -30,6 +32,10 @@ class AvatarQuerySet(models.QuerySet["Avatar"]):
 
     def trashed(self) -> "AvatarQuerySet":
         return self.filter(trashed_at__isnull=False, file__isnull=False, hidden=False)
+
+    def lock(self) -> int:
+        """Inside a transaction: nobody shares, trashes or removes these until its end."""
+        return self.update(hidden=F("hidden"))
 
     def overdue_in_trash(self, now: datetime) -> "AvatarQuerySet":
         return self.filter(trashed_at__lte=now - TRASH_PERIOD, file__isnull=False)
@@ -55,7 +61,7 @@ class Avatar(models.Model):
     height = models.PositiveIntegerField()
     colour = models.PositiveSmallIntegerField()
     mark_id = models.CharField(max_length=64, unique=True)
-    near_hash = models.CharField(max_length=16)
+    near_hash = models.CharField(max_length=HEX_DIGITS)
     gift = models.BooleanField(default=False)
     hidden = models.BooleanField(default=False)
     favourite = models.BooleanField(default=False)
@@ -69,7 +75,6 @@ class Avatar(models.Model):
         indexes = [
             models.Index(fields=["user", "-id"], name="avatars_of_a_person"),
             models.Index(fields=["trashed_at"], name="avatars_in_trash"),
-            models.Index(fields=["near_hash"], name="avatars_by_near_hash"),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -94,6 +99,12 @@ class Avatar(models.Model):
             raise Purged
         return self.thumb.key
 
+    def likes(self, most: int) -> list["Avatar"]:
+        """The latest avatars that look the same, of anybody; in one bounded query."""
+        latest = Avatar.objects.exclude(pk=self.pk).order_by("-pk")[:LOOKED_THROUGH]
+        rows = latest.only("near_hash", "hidden", "created_at")
+        return [each for each in rows if is_near(each.near_hash, self.near_hash)][:most]
+
     def set_favourite(self, *, favourite: bool) -> None:
         Avatar.objects.filter(pk=self.pk).update(favourite=favourite)
 
@@ -106,20 +117,22 @@ class Avatar(models.Model):
     def trash(self, now: datetime) -> bool:
         """Out of sight, and no link of it lives on: restoring it does not bring one back."""
         with transaction.atomic():
-            trashed = Avatar.objects.filter(pk=self.pk, trashed_at=None).update(trashed_at=now)
+            hanging = Avatar.objects.filter(pk=self.pk, trashed_at=None, hidden=False)
+            trashed = hanging.update(trashed_at=now)
             self.shares.all().stop(now)
         return bool(trashed)
 
     def restore(self) -> bool:
-        """Take it out of the trash. False when its files are already gone."""
-        return bool(Avatar.objects.filter(pk=self.pk, file__isnull=False).update(trashed_at=None))
+        """Take it out of the trash. False when its files are already gone, or staff hide it."""
+        there = Avatar.objects.filter(pk=self.pk, file__isnull=False, hidden=False)
+        return bool(there.update(trashed_at=None))
 
     def take_down(self, now: datetime, *, as_evidence: bool = False) -> bool:
         """Nobody but staff sees it any more; its objects go with the trash's period, unless they
-        are evidence. False: it was taken down already.
+        are evidence, which is not in the trash. False: it was taken down already.
         """
         standing = Avatar.objects.filter(pk=self.pk, hidden=False)
-        gone_at = F("trashed_at") if as_evidence else Coalesce("trashed_at", now)
+        gone_at = None if as_evidence else Coalesce("trashed_at", now)
         return bool(standing.update(hidden=True, trashed_at=gone_at))
 
     def put_up_again(self, trashed_at: datetime | None) -> bool:

@@ -28,6 +28,7 @@ class ReviewKind(models.TextChoices):
     DESCRIPTION = "description", _("held description")
     REPORT = "report", _("report")
     FIRST_SHARE = "first_share", _("first share of a new person")
+    LOOKALIKE = "lookalike", _("share of a picture like a removed one")
     APPEAL = "appeal", _("appeal")
 
 

@@ -24,7 +24,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.models import CreditPack, Kind, Pocket, Transfer, User
 from avatars import generation, words
-from avatars.models import Avatar, AvatarRequest, Removal, ReviewItem, State
+from avatars.models import Avatar, AvatarRequest, Removal, State
 from avatars.models.avatar_requests import ENDED, UNDER_WAY
 from avatars.models.pace import place_in_line
 from avatars.views import board
@@ -277,12 +277,9 @@ def first_picture(avatar_request: AvatarRequest) -> dict[str, Any] | None:
 
 
 def why_removed(avatar: Avatar) -> dict[str, Any]:
-    """`removed`: the reason, of a takedown or of a moderator; `is_told`: the viewer tells more."""
+    """In one sentence; the viewer tells more."""
     removal = Removal.objects.filter(avatar=avatar).first()
-    if removal is None:
-        return {"removed": words.removed(ReviewItem.objects.verdict(avatar=avatar))}
-    reason = {"reason": removal.get_category_display()}
-    return {"removed": _("We removed this picture: %(reason)s.") % reason, "is_told": True}
+    return {"removed": words.removed(removal.category if removal else "")}
 
 
 def ending(avatar_request: AvatarRequest, user: User) -> dict[str, Any]:

@@ -96,8 +96,11 @@ def share_page(
     if latest is not None:
         has_ended = latest.state == Share.State.LIVE and latest.has_expired(timezone.now())
         state = Share.State.ENDED if has_ended else latest.state
+    barred = sharing.barred(avatar.user)
     context = {
         "avatar": avatar,
+        "barred": words.SHARE_REFUSALS[barred] if barred else "",
+        "looks_blocked": state == Share.State.REVIEW and sharing.looks_blocked(avatar),
         "kind": Style(avatar.style).label,
         "picture": storage.link(avatar.thumb_key),
         "share": latest,

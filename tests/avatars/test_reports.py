@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from avatars import takedowns
-from avatars.models import RemovalReason, Share, Takedown
+from avatars.models import Category, Share, Takedown
 from avatars.models.takedowns import new_number
 from tests import factories
 from tests.avatars.hanging import hang
@@ -250,7 +250,7 @@ def test_a_removed_report_says_so_by_its_number(client, share, mo):
     takedowns.accept(
         takedown,
         actor=mo,
-        category=RemovalReason.CONSENT,
+        category=Category.PEOPLE,
         reason="",
         give_back=False,
         checked=[],

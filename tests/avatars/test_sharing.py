@@ -178,11 +178,11 @@ def test_a_suspended_person_is_told_that_they_cannot_share(adas, avatar, ada):
     assert "Your account is suspended" in answer.content.decode()
 
 
-def test_a_picture_like_a_removed_one_is_refused_with_a_sentence(adas, avatar):
+def test_a_removed_picture_is_refused_with_a_sentence(adas, avatar):
     BlockedPicture.objects.block(exact=[avatar.file.sha256])
     answer = adas.post(reverse("avatar_share", args=[avatar.public_id]), {"period": "30d"})
     assert answer.status_code == 409
-    assert "This picture is like one we removed for good" in answer.content.decode()
+    assert "This is a picture we removed for good" in answer.content.decode()
     assert not Share.objects.exists()
 
 
