@@ -68,7 +68,10 @@ def test_a_reported_picture_goes_for_good_and_both_sides_are_told(site):
     assert stranger.browser.get(link, timeout=20).status_code == 410
     assert stranger.browser.get(f"{link}picture.webp", timeout=20).status_code == 410
     assert "We removed what you reported." in stranger.open(status)
-    assert "We removed this picture: it is about a real person who may not have agreed." in ada.open(avatar)
+    assert (
+        "We removed this picture: it is about a real person who may not have agreed."
+        in ada.open(avatar)
+    )
 
     assert site.command("sweep").returncode == 0
     letters = [letter for letter in site.letters() if "removed" in letter]
