@@ -73,6 +73,11 @@ def test_a_guessed_number_finds_nothing(client, share):
     assert client.get(reverse("report_status", args=[new_number()])).status_code == 404
 
 
+@pytest.mark.parametrize("odd", ["%00", "é", "A" * 1000, "%2e"])
+def test_what_is_no_number_finds_nothing(client, odd):
+    assert client.get(f"/safety/report/{odd}/").status_code == 404
+
+
 def test_a_number_typed_in_small_letters_is_found(client, share):
     number = factories.create_takedown(share.avatar).number
     assert client.get(f"/safety/report/{number.lower()}/").status_code == 200
