@@ -10,7 +10,7 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 
 from accounts.models import Kind, Transfer, User
-from avatars.models import Avatar, AvatarRequest, Category, Removal, Share, State
+from avatars.models import Avatar, AvatarRequest, Category, Export, Removal, Share, State
 from avatars.models.takedowns import is_held
 
 
@@ -23,9 +23,9 @@ def take_down(
     tell_at: datetime,
     now: datetime,
 ) -> bool:
-    """Nobody but staff sees it any more, its link is dead, its owner is owed a letter at `tell_at`
-    and, with `gives_back`, has what it cost as a gift. Call inside a transaction. False when it was
-    taken down before: then only the gift may be new.
+    """Nobody but staff sees it any more, its link is dead, no export holds it; its owner is owed a
+    letter at `tell_at` and, with `gives_back`, has what it cost as a gift. Call inside a
+    transaction. False when it was taken down before: then only the gift may be new.
     """
     wish = avatar.request
     if gives_back:
@@ -34,6 +34,7 @@ def take_down(
     if gives_back and wish.state == State.READY:  # what came as a gift cost nothing
         give_back(wish, actor, category)
     Share.objects.filter(avatar=avatar).remove(now)
+    Export.objects.filter(user=avatar.user_id).void(now)  # it would be in the zip
     Removal.objects.get_or_create(
         avatar=avatar, defaults={"category": category, "mail_due_at": tell_at, "created_at": now}
     )

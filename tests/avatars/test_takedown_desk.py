@@ -161,3 +161,17 @@ def test_a_notice_whose_pictures_left_with_their_account_can_only_be_refused(mos
     assert mos.post(path(takedown), form).status_code == 200
     takedown.refresh_from_db()
     assert takedown.state == Takedown.State.OPEN
+
+
+def test_nobody_decides_about_a_picture_of_their_own(mos, mo):
+    takedown = factories.create_takedown(hang(mo))
+    text = mos.get(path(takedown)).content.decode()
+    assert "One of these pictures is your own" in text
+    assert 'name="act"' not in text
+    for form in (
+        {"act": "remove", "remove-category": "people", **CHECKED},
+        {"act": "refuse", "refuse-reason": "It is fine."},
+    ):
+        assert mos.post(path(takedown), form).status_code == 403
+    takedown.refresh_from_db()
+    assert takedown.state == Takedown.State.OPEN

@@ -4,6 +4,7 @@ Knows the factories, the verbs and the books.
 """
 
 import io
+import json
 import uuid
 from datetime import timedelta
 
@@ -18,9 +19,11 @@ from accounts import auditing as accounts_auditing
 from accounts.models import Decision, Kind, Transfer
 from avatars import (
     auditing,
+    exporting,
     imaging,
     journal,
     moderation,
+    replies,
     reviewing,
     safekeeping,
     sharing,
@@ -196,6 +199,50 @@ def test_storage_away_does_not_keep_a_picture_up(avatar, mo, monkeypatch):
     near = BlockedPicture.objects.filter(kind=BlockedPicture.Kind.NEAR)
     assert [row.digest for row in near] == [avatar.near_hash]
     assert books() == []
+
+
+def test_no_export_made_before_holds_a_removed_picture(avatar, mo, ada):
+    exporting.ask(ada, timezone.now())
+    exporting.prepare_due()
+    export = ada.exports.get()
+    key = export.file.key
+    assert storage.pieces(key)
+    remove(avatar, mo)
+    safekeeping.erase_due()
+    export.refresh_from_db()
+    assert export.file is None
+    with pytest.raises(storage.Missing):
+        storage.read(key)
+
+
+def test_neither_side_learns_who_the_other_is(avatar, ada, mo, client, mailoutbox):
+    """On any page, in any letter, and in the owner's own export."""
+    type(ada).objects.filter(pk=ada.pk).update(display_name="Ada Lovelace")
+    share = factories.create_share(avatar)
+    takedown = factories.create_takedown(avatar, links=f"http://127.0.0.1:8000/s/{share.token}/")
+    status = reverse("report_status", args=[takedown.number])
+    to_reporter = [client.get(status).content.decode()]
+    accept(takedown, mo, reason="Cleo Doe wrote twice, cleo@example.org")
+    replies.send_due()
+    to_reporter += [client.get(status).content.decode()]
+    client.force_login(ada)
+    to_owner = [
+        client.get(reverse(name, args=[number])).content.decode()
+        for name, number in (
+            ("avatar", avatar.public_id),
+            ("job", avatar.request.public_id),
+            ("job_receipt", avatar.request.public_id),
+        )
+    ]
+    to_owner += [json.dumps(list(rows), default=str) for _name, rows in exporting.tables(ada)]
+    for letter in mailoutbox:
+        side = to_owner if letter.to == [ada.email] else to_reporter
+        side.append(f"{letter.subject} {letter.body}")
+    assert (len(mailoutbox), len(to_reporter)) == (2, 3)
+    reporter = ("Cleo", "cleo@", takedown.number, takedown.what)
+    owner = (ada.email, "Lovelace", str(avatar.public_id), avatar.request.prompt, share.token)
+    assert [word for text in to_owner for word in reporter if word in text] == []
+    assert [word for text in to_reporter for word in owner if word in text] == []
 
 
 # ── It does not come back ───────────────────────────────────────────────────────────────────────
