@@ -15,7 +15,8 @@ from avatars.models.reviews import WHY_LIMIT
 from avatars.reviewing import put_on_desk
 
 # The acts of the trail that an appeal is against, by what it is about.
-AGAINST_A_REQUEST, AGAINST_A_PICTURE = "description_rejected", "picture_removed"
+AGAINST_A_REQUEST = "description_rejected"
+AGAINST_A_PICTURE = ("picture_removed", "picture_taken_down")
 AGAINST_A_PERSON = "person_suspended"
 
 
@@ -52,7 +53,7 @@ class Matter:
         """The last decision against them; None when it was made before there was a trail."""
         if self.avatar is not None:
             about = Decision.objects.about("avatar", self.avatar.public_id)
-            return about.filter(act=AGAINST_A_PICTURE).last()
+            return about.filter(act__in=AGAINST_A_PICTURE).last()
         if self.request is not None:
             about = Decision.objects.about("request", self.request.public_id)
             return about.filter(act=AGAINST_A_REQUEST).last()

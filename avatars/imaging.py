@@ -1,5 +1,5 @@
 """The only opener of image bytes: uploads cleaned, results turned into renditions, the AI mark.
-Ground: it may know Pillow, pillow-heif and `blocked`, none of our rows and no settings."""
+Ground: it may know Pillow, pillow-heif, `blocked` and `near_hash`, no rows and no settings."""
 
 import hashlib
 import re
@@ -19,6 +19,7 @@ from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from avatars.blocked import is_blocked
+from avatars.near_hash import BOXES, SIDE, near_hash
 
 Size = tuple[int, int]  # width, height in pixels
 
@@ -47,7 +48,6 @@ MASTER_QUALITY = 88
 THUMB_QUALITY = 70
 DOWNLOAD_QUALITY = 92
 SQUARE_BOX = (512, 512)
-NEAR_TRIMS = (0, 2, 4)  # per cent off each side, of which near_hashes are taken
 
 # What stands in for a picture until it is there, as .lq-0 … .lq-23 of static/css/tokens.css: four
 # greys, then ten hues of 36°, each deep and light.
@@ -134,7 +134,7 @@ class CleanPhoto:
 @dataclass(frozen=True)
 class Renditions:
     """An avatar's stored files, both WebP and marked, and what the gallery asks about it: pixels,
-    `colour` as an index into PALETTE, `near_hash` as 16 hex digits (64 bits, of which similar
+    `colour` as an index into PALETTE, `near_hash` as 64 hex digits (256 bits, of which similar
     pictures differ in few)."""
 
     master: bytes
@@ -163,7 +163,7 @@ def clean_photo(data: BinaryIO | bytes) -> CleanPhoto:
         original_height=original[1],
         sha256=hashlib.sha256(jpeg).hexdigest(),
         upload_sha256=hashlib.sha256(upload).hexdigest(),
-        near_hash=_difference_hash(photo),
+        near_hash=_near_hash(photo),
     )
 
 
@@ -183,7 +183,7 @@ def render_avatar(data: bytes, *, mark_id: str) -> Renditions:
         width=picture.width,
         height=picture.height,
         colour=_dominant_colour(picture),
-        near_hash=_difference_hash(picture),
+        near_hash=_near_hash(picture),
     )
 
 
@@ -213,12 +213,14 @@ def download_as(master: bytes, form: str) -> bytes:
 
 
 def near_hashes(master: bytes) -> list[str]:
-    """The near hashes of a stored master, whole and trimmed a little on every side: what somebody
-    who brings it back has cut off is between them. Raises PictureBroken."""
+    """The near hashes of a stored master, whole and trimmed a little all round or on one side: what
+    somebody who brings it back has cut off is between them. Raises PictureBroken."""
     picture = _result(master)
-    cuts = ([side * trim // 100 for side in picture.size] for trim in NEAR_TRIMS)
-    trimmed = (picture.crop((x, y, picture.width - x, picture.height - y)) for x, y in cuts)
-    return [_difference_hash(each) for each in trimmed]
+    boxes = (
+        [side * part // 100 for side, part in zip(picture.size * 2, box, strict=True)]
+        for box in BOXES
+    )
+    return [_near_hash(picture.crop(box)) for box in boxes]
 
 
 def read_mark(data: bytes) -> str | None:
@@ -392,8 +394,6 @@ def _nearest_colour(pixel: tuple[int, ...]) -> int:
     return min(range(len(PALETTE)), key=distance)
 
 
-def _difference_hash(picture: Image.Image) -> str:
-    """For each of 8 × 8 patches: is it darker than its right neighbour?"""
-    grey = picture.convert("L").resize((9, 8), Image.Resampling.BOX).tobytes()
-    pairs = (grey[place : place + 2] for row in range(8) for place in range(9 * row, 9 * row + 8))
-    return f"{sum((left < right) << bit for bit, (left, right) in enumerate(pairs)):016x}"
+def _near_hash(picture: Image.Image) -> str:
+    grey = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
+    return near_hash(grey.tobytes())

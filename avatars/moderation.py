@@ -1,40 +1,36 @@
 """Moderation: what staff decide about a held description, a finished picture or an appeal.
 
-Knows the nouns, `reviewing` and `generation`. State, credits and the record of a decision are one
-transaction; letters follow from columns it leaves. Locks are taken wallet, request or avatar, item:
-in that order. Every decision raises a NotDecided when somebody else, the owner or the clock was
-faster.
+Knows the nouns, `reviewing`, `removing` and `generation`. State, credits and the record of a
+decision are one transaction; letters follow from columns it leaves. Locks are taken wallet, request
+or avatar, item: in that order. Every decision raises a NotDecided when somebody else, the owner or
+the clock was faster.
 """
 
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
-from accounts.models import Decision, Kind, User
-from avatars import generation
+from accounts.models import Decision, User
+from avatars import generation, removing
 from avatars.models import (
-    Attempt,
     Avatar,
     AvatarRequest,
     Category,
-    Export,
     Reason,
-    Removal,
     ReviewItem,
+    ReviewKind,
     ReviewOutcome,
     Share,
     State,
-    Takedown,
 )
 from avatars.models.avatar_requests import MAIL_DELAY
 from avatars.models.pace import pace, promise
+from avatars.models.takedowns import is_held
 from avatars.reviewing import (
     Stale,
     hand_to_lead,
     is_lead,
-    label,
     put_on_desk,
     record,
     subject_of,
@@ -42,6 +38,7 @@ from avatars.reviewing import (
 )
 
 UNDO_PERIOD = timedelta(minutes=5)
+CAN_BE_UNDONE = ("picture_kept", "picture_removed")
 PICTURE_ENDINGS = (ReviewOutcome.KEPT, ReviewOutcome.REMOVED, ReviewOutcome.GIFTED)
 
 # ── Held descriptions ───────────────────────────────────────────────────────────────────────────
@@ -121,12 +118,13 @@ def reject(
 
 
 def keep(item: ReviewItem, moderator: User, *, note: str = "") -> None:
-    """Nothing is wrong with it; a link that waited for this shows it again. Raises a NotDecided."""
+    """Nothing is wrong with it; a link that waited for this shows it now. Raises a NotDecided."""
     item = take(item, moderator)
     with transaction.atomic():
-        if holds_link(item) and not Takedown.objects.holding(pictured(item)).exists():
-            Share.objects.filter(avatar=pictured(item)).let_go()
+        Avatar.objects.filter(pk=pictured(item).pk).lock()
         ended(item, ReviewOutcome.KEPT, moderator, timezone.now())
+        if holds_link(item) and not is_held(pictured(item)):
+            Share.objects.filter(avatar=pictured(item)).let_go()
         record(item, moderator, "picture_kept", note=note, before=standing_of(item))
 
 
@@ -139,9 +137,9 @@ def remove(
     gift: bool = False,
     stop_sharing: bool = False,
 ) -> bool:
-    """Taken down: nobody but staff sees it, and its files go after the trash's period. With `gift`
-    its cost comes back as a gift. False when it is about somebody under 18 and now waits for a
-    lead, who keeps the files as evidence. Raises a NotDecided.
+    """Taken down: nobody but staff sees it, its link is dead, and its files go after the trash's
+    period. With `gift` its cost comes back as a gift. False when it is about somebody under 18 and
+    now waits for a lead, who keeps the files as evidence. Raises a NotDecided.
     """
     item = take(item, moderator)
     if must_go_to_a_lead(category, moderator):
@@ -149,14 +147,18 @@ def remove(
     avatar = pictured(item)
     now = timezone.now()
     with transaction.atomic():
-        given = gift and give_back(avatar.request, moderator, category)
-        avatar.take_down(now, as_evidence=category == Category.MINORS)
-        Attempt.objects.filter(request=avatar.request_id).owe_erasure(now)
-        Export.objects.filter(user=avatar.user_id).void(now)
-        outcome = ReviewOutcome.GIFTED if given else ReviewOutcome.REMOVED
         # The letter waits until the decision can no longer be undone.
-        told = {"category": category, "mail_due_at": now + UNDO_PERIOD}
-        ended(item, outcome, moderator, now, **told)
+        is_new = removing.take_down(
+            avatar,
+            category,
+            actor=moderator,
+            gives_back=gift,
+            tell_at=now + UNDO_PERIOD,
+            now=now,
+        )
+        given = gift and avatar.request.state == State.READY
+        outcome = ReviewOutcome.GIFTED if given else ReviewOutcome.REMOVED
+        ended(item, outcome, moderator, now, category=category)
         stopped = stop_sharing and item.person.stop_sharing(now)
         record(
             item,
@@ -165,27 +167,8 @@ def remove(
             category=category,
             note=note,
             before=standing_of(item),
-            after={"hidden": True, "gift": given, "sharing_stopped": stopped},
+            after={"hidden": is_new, "gift": given, "sharing_stopped": stopped},
         )
-    return True
-
-
-def give_back(avatar_request: AvatarRequest, moderator: User, category: Category | str) -> bool:
-    """What the request cost, as a gift, once however often it is said; nothing for what was never
-    charged.
-    """
-    if avatar_request.state != State.READY:
-        return False
-    note = _("Given back by our staff: %(reason)s") % {
-        "reason": label(category) or _("the first decision was wrong")
-    }
-    avatar_request.hold.wallet.grant(
-        Kind.GOODWILL,
-        avatar_request.cost,
-        f"goodwill:{avatar_request.reference}",
-        actor=moderator,
-        note=note,
-    )
     return True
 
 
@@ -195,15 +178,15 @@ def undo(item: ReviewItem, moderator: User) -> ReviewItem:
     """
     now = timezone.now()
     found = ReviewItem.objects.for_decision().get(pk=item.pk)
-    last = Decision.objects.about(*subject_of(found)).filter(actor=moderator).last()
+    acts = Decision.objects.about(*subject_of(found)).filter(act__in=CAN_BE_UNDONE)
+    last = acts.filter(actor=moderator).last()
     is_recent = found.decided_at is not None and found.decided_at > now - UNDO_PERIOD
     if found.outcome not in PICTURE_ENDINGS or not is_recent or last is None:
         raise Stale(found)
     try:
         with transaction.atomic():
             if last.after.get("hidden"):
-                trashed_at = last.before["trashed_at"]
-                pictured(found).put_up_again(trashed_at and datetime.fromisoformat(trashed_at))
+                put_back(found, last)
             if not found.reopen(moderator, found.outcome, now):
                 raise Stale(found)
             if holds_link(found):
@@ -214,6 +197,16 @@ def undo(item: ReviewItem, moderator: User) -> ReviewItem:
     except IntegrityError as error:  # meanwhile it was reported anew, and waits already
         raise Stale(found) from error
     return found
+
+
+def put_back(item: ReviewItem, decision: Decision) -> None:
+    """Where it hung before that decision, and its link as it was. Raises Stale when a takedown has
+    made the removal final meanwhile.
+    """
+    moment = decision.before["trashed_at"]
+    trashed_at = moment and datetime.fromisoformat(moment)
+    if not removing.put_back(pictured(item), trashed_at=trashed_at, taken_down_at=item.decided_at):
+        raise Stale(item)
 
 
 # ── Appeals ─────────────────────────────────────────────────────────────────────────────────────
@@ -243,10 +236,11 @@ def set_right(item: ReviewItem, moderator: User) -> dict[str, object]:
         return {"lifted": True}
     if avatar is None or not avatar.hidden:
         return {}
-    if avatar.put_up_again(None):
-        Removal.objects.filter(avatar=avatar).delete()
+    avatar.request.hold.wallet.lock()  # before the picture, as everywhere
+    if removing.put_back(avatar, trashed_at=None):
         return {"hangs_again": True}
-    return {"gift": give_back(avatar.request, moderator, item.category)}
+    avatar.end_evidence(timezone.now())
+    return {"gift": removing.give_back(avatar.request, moderator, item.category)}
 
 
 # ── Parts ───────────────────────────────────────────────────────────────────────────────────────
@@ -277,7 +271,7 @@ def pictured(item: ReviewItem) -> Avatar:
 
 def holds_link(item: ReviewItem) -> bool:
     """Whether strangers see nothing of its picture while it waits."""
-    return item.category == Category.MINORS
+    return item.kind == ReviewKind.LOOKALIKE or item.category == Category.MINORS
 
 
 def standing_of(item: ReviewItem) -> dict[str, object]:

@@ -25,7 +25,6 @@ from avatars.models import (
     Export,
     FacePhoto,
     ReviewItem,
-    ReviewKind,
     ReviewOutcome,
     State,
 )
@@ -82,23 +81,11 @@ def send(avatar_request: AvatarRequest, post: BaseEmailBackend) -> bool:
 
 
 def tell(item: ReviewItem, post: BaseEmailBackend) -> bool:
-    """What was decided about a finished picture or an appeal, once."""
+    """What was decided about an appeal, once. Removals are told by `replies`."""
     owed = ReviewItem.objects.filter(pk=item.pk, mail_due_at=item.mail_due_at)
     if not owed.update(mail_due_at=None):
         return False
-    if item.kind == ReviewKind.APPEAL or item.avatar is None:
-        write("appeal", answer_to(item), item.person, post)
-        return True
-    wish = item.avatar.request
-    context = {
-        "given_back": wish.cost if item.outcome == ReviewOutcome.GIFTED else 0,
-        "sentence": words.removed(item.category),
-        "address": address("job", wish.public_id),
-        "appeal": appeal_address(wish, item.person),
-        "rules": address("safety"),
-        "balance": item.person.wallet.spendable,
-    }
-    write("removed", context, item.person, post)
+    write("appeal", answer_to(item), item.person, post)
     return True
 
 

@@ -1,8 +1,9 @@
 """Replies: letters about pictures that must go, to whoever reported one and to whose it was.
 
-Knows the takedowns, the removals and their templates. Each letter is owed by a column
-(`mail_due_at`) and claimed before it is sent, so nobody gets two; one that the post office did not
-take is owed again, so an outage loses none.
+Knows the takedowns, the removals, words and their templates. Each letter is owed by a column
+(`mail_due_at`) and claimed for five minutes before it is sent: two senders at once send one, and
+an outage or a killed sender loses none. These are answers that somebody has a right to, so the one
+who is killed between sending and noting it down may send a second.
 """
 
 import logging
@@ -18,13 +19,14 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
+from avatars import words
 from avatars.models import Removal, State, Takedown
 
 logger = logging.getLogger("likeness.mail")
 
 LETTERS_AT_ONCE = 50
-# Until a letter that was not taken is tried again; others go before it.
-TRY_AGAIN_AFTER = timedelta(minutes=5)
+# How long a letter is claimed by its sender; not taken by then, it is owed again.
+CLAIMED_FOR = timedelta(minutes=5)
 
 
 def send_due() -> int:
@@ -52,24 +54,25 @@ def waiting() -> Iterator[Takedown | Removal]:
 
 
 def send(letter: Takedown | Removal, post: BaseEmailBackend) -> bool:
-    """Claim the letter, then send it. Raises what the post office raises; then it is owed again,
-    unless it was the address that was refused.
+    """Claim the letter, send it, and note that it went. Raises what the post office raises; then it
+    is owed again when the claim runs out, unless it was the address that was refused.
     """
     rows = type(letter)._default_manager.filter(pk=letter.pk)
-    if not rows.filter(mail_due_at=letter.mail_due_at).update(mail_due_at=None):
+    claim = timezone.now() + CLAIMED_FOR
+    if not rows.filter(mail_due_at=letter.mail_due_at).update(mail_due_at=claim):
         return False
     to, name, context = to_reporter(letter) if isinstance(letter, Takedown) else to_owner(letter)
     subject = render_to_string(f"mail/{name}_subject.txt", context).strip()
     text = render_to_string(f"mail/{name}.txt", context)
     try:
         send_mail(subject, text, None, [to], connection=post)
+        is_taken = True
     except SMTPRecipientsRefused:
         logger.warning("a letter's address was refused", extra={"letter": str(letter)})
-        return False
-    except (SMTPException, OSError):
-        rows.filter(mail_due_at=None).update(mail_due_at=timezone.now() + TRY_AGAIN_AFTER)
-        raise
-    return True
+        is_taken = False
+    # Decided meanwhile, another letter is owed, which this leaves alone.
+    rows.filter(mail_due_at=claim).update(mail_due_at=None)
+    return is_taken
 
 
 def absolute(name: str, *arguments: object) -> str:
@@ -89,7 +92,7 @@ def to_reporter(takedown: Takedown) -> tuple[str, str, dict[str, Any]]:
 def to_owner(removal: Removal) -> tuple[str, str, dict[str, Any]]:
     avatar, key = removal.avatar, removal.avatar.user.appeal_key()
     context = {
-        "reason": removal.get_category_display(),
+        "sentence": words.removed(removal.category),
         "credits_back": removal.credits_back,
         "balance": avatar.user.wallet.spendable,
         "cost": avatar.request.cost,

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User, decide
 from avatars.models import Avatar, AvatarRequest, Category, ReviewItem, ReviewKind, Share
-from avatars.models.takedowns import is_near
+from avatars.models.near import is_near
 
 MODERATE, LEAD = "avatars.moderate", "avatars.lead"
 

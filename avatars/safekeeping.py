@@ -80,8 +80,8 @@ def accept(
     if consent.user_id != user.pk or not consent.stands():
         raise ValueError("a photo is kept only under its owner's standing consent")
     clean = imaging.clean_photo(upload)
-    exact = (clean.sha256, clean.upload_sha256)
-    if BlockedPicture.objects.match(exact=exact, near=clean.near_hash):
+    blocked = BlockedPicture.objects
+    if blocked.has((clean.sha256, clean.upload_sha256)) or blocked.has_like(clean.near_hash):
         raise PhotoBlocked
     uploaded_size = (clean.original_width, clean.original_height)
     verdict = face_check.check(clean.jpeg, original=uploaded_size)

@@ -8,14 +8,25 @@ from datetime import datetime
 
 from django.db import transaction
 
+from accounts.models import User
 from avatars import reviewing
-from avatars.models import Avatar, BlockedPicture, Period, ReviewKind, Share, Takedown
+from avatars.models import (
+    Avatar,
+    BlockedPicture,
+    Period,
+    ReviewItem,
+    ReviewKind,
+    ReviewOutcome,
+    Share,
+    Takedown,
+)
 from avatars.models.shares import LASTS
+from avatars.models.takedowns import is_held
 
 
 class ShareRefused(Exception):
     """This picture gets no link. `code` says why:
-    gone (trashed, purged or removed) · suspended · reported · blocked.
+    gone (trashed, purged or removed) · suspended · stopped · closing · reported · blocked.
     """
 
     def __init__(self, code: str) -> None:
@@ -24,10 +35,13 @@ class ShareRefused(Exception):
 
 
 def share(avatar: Avatar, *, period: Period, with_words: bool, now: datetime) -> Share:
-    """A link to this picture; the one it has already, if any. Raises ShareRefused."""
-    if avatar.user.suspended_at or avatar.user.sharing_stopped_at:
-        raise ShareRefused("suspended")
-    if is_blocked(avatar):
+    """A link to this picture; the one it has already, if any. One that only looks like a picture
+    that was removed shows nothing until a person has looked: software guesses, and nobody loses a
+    picture to a guess. Raises ShareRefused.
+    """
+    if why := barred(avatar.user):
+        raise ShareRefused(why)
+    if avatar.file and BlockedPicture.objects.has([avatar.file.sha256]):
         raise ShareRefused("blocked")
     lasts = LASTS[period]
     with transaction.atomic():
@@ -39,22 +53,39 @@ def share(avatar: Avatar, *, period: Period, with_words: bool, now: datetime) ->
         standing = Share.objects.filter(avatar=avatar).open().first()
         if standing:
             return standing
-        if not Share.objects.filter(user=avatar.user).exists():
+        is_first = not Share.objects.filter(user=avatar.user).exists()
+        if looks_blocked(avatar):
+            reviewing.put_on_desk(ReviewKind.LOOKALIKE, avatar=avatar)
+        elif is_first:
             # A new person's first is looked at; meanwhile it shows.
             reviewing.put_on_desk(ReviewKind.FIRST_SHARE, avatar=avatar)
         return Share.objects.create(
             user=avatar.user,
             avatar=avatar,
             with_words=with_words,
+            state=Share.State.REVIEW if is_held(avatar) else Share.State.LIVE,
             expires_at=now + lasts if lasts else None,
             created_at=now,
         )
 
 
-def is_blocked(avatar: Avatar) -> bool:
-    """The same as a picture that was removed, or nearly."""
-    exact = [avatar.file.sha256] if avatar.file else []
-    return BlockedPicture.objects.match(exact=exact, near=avatar.near_hash)
+def barred(user: User) -> str:
+    """Why this person shares nothing at all now; empty when they may. Links they made before show
+    nothing as long as it is so (see `Share.visible`).
+    """
+    if user.suspended_at:
+        return "suspended"
+    if user.sharing_stopped_at:
+        return "stopped"
+    return "closing" if user.closes_at else ""
+
+
+def looks_blocked(avatar: Avatar) -> bool:
+    """Nearly the same as a picture that was removed, and nobody has said yet that it may show."""
+    if not BlockedPicture.objects.has_like(avatar.near_hash):
+        return False
+    seen = ReviewItem.objects.filter(avatar=avatar, kind=ReviewKind.LOOKALIKE)
+    return not seen.filter(outcome=ReviewOutcome.KEPT).exists()
 
 
 def stop(avatar: Avatar, now: datetime) -> bool:

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.models import Decision
 from avatars import storage, takedowns, words
-from avatars.models import Avatar, RemovalReason, Takedown
+from avatars.models import Avatar, Category, Takedown
 from avatars.models.takedowns import SOON, URGENT
 from avatars.trust_forms import RefuseForm, RemoveForm
 from avatars.views.guards import PersonRequest, View
@@ -83,6 +83,9 @@ def takedown_page(request: PersonRequest, pk: int) -> HttpResponse:
     """One notice beside the pictures it is about. `act` says which of the two forms was sent."""
     takedown = get_object_or_404(Takedown, pk=pk)
     avatars = list(takedown.pictures.select_related("thumb", "user", "request").order_by("pk"))
+    is_own = any(avatar.user_id == request.user.pk for avatar in avatars)
+    if is_own and request.method == "POST":
+        raise PermissionDenied
     act = request.POST.get("act", "")
     remove_form = RemoveForm(request.POST if act == "remove" else None, prefix="remove")
     refuse_form = RefuseForm(request.POST if act == "refuse" else None, prefix="refuse")
@@ -100,6 +103,7 @@ def takedown_page(request: PersonRequest, pk: int) -> HttpResponse:
         "title": _("Takedown %(number)d") % {"number": takedown.pk},
         "takedown": takedown,
         "is_open": takedown.state == Takedown.State.OPEN,
+        "is_own": is_own,
         "urgency": urgency(takedown, now),
         "pictures": [picture(avatar) for avatar in avatars],
         "remove_form": remove_form,
@@ -126,7 +130,7 @@ def remove(request: PersonRequest, takedown: Takedown, form: RemoveForm) -> Http
     count = takedowns.accept(
         takedown,
         actor=request.user,
-        category=RemovalReason(form.cleaned_data["category"]),
+        category=Category(form.cleaned_data["category"]),
         reason=form.cleaned_data["note"],
         give_back=form.cleaned_data["give_back"],
         checked=RemoveForm.CHECKS,

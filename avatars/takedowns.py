@@ -1,8 +1,8 @@
 """Takedowns: a notice comes in, a person decides it, and a removed picture stays away.
 
-Knows the nouns, accounts.models, `imaging` and `storage`. The plot: `receive` a notice, call staff
-when its time gets short, then `accept` it (and `remove_picture`, which the moderators use too) or
-`refuse` it. Letters are owed by columns and sent by `replies`.
+Knows the nouns, accounts.models, `removing`, `imaging` and `storage`. The plot: `receive` a notice,
+call staff when its time gets short, then `accept` it or `refuse` it. Letters are owed by columns
+and sent by `replies`. Locks are taken wallets, avatars, notice.
 """
 
 import logging
@@ -12,32 +12,20 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
-from django.utils import timezone
-from django.utils.translation import gettext
+from django.db.models import Value
+from django.db.models.functions import Coalesce
 
-from accounts.models import Kind, User, decide
-from avatars import imaging, storage
-from avatars.models import (
-    Attempt,
-    Avatar,
-    BlockedPicture,
-    Export,
-    Removal,
-    RemovalReason,
-    Share,
-    State,
-    StoredFile,
-    Takedown,
-)
+from accounts.models import User, decide
+from avatars import imaging, removing, storage
+from avatars.models import Avatar, BlockedPicture, Category, Removal, Share, StoredFile, Takedown
 from avatars.models.evidence import EVIDENCE_PERIOD
-from avatars.models.takedowns import ANSWER_WITHIN, HELD_AT_ONCE, TakedownKind
+from avatars.models.takedowns import ANSWER_WITHIN, HELD_AT_ONCE, TakedownKind, is_held
 
 logger = logging.getLogger("likeness.safety")
 staff = logging.getLogger("likeness.staff")
 
 # Reasons for which not only the picture must stay away but also the photo it was made from.
-PHOTO_TOO = (RemovalReason.CONSENT, RemovalReason.MINORS)
+PHOTO_TOO = (Category.PEOPLE, Category.MINORS)
 
 
 @dataclass(frozen=True)
@@ -61,7 +49,7 @@ def receive(notice: Notice, avatars: Iterable[Avatar], now: datetime) -> Takedow
     try:
         with transaction.atomic():
             # First the pictures' rows, so that no link is being made at the same moment.
-            lock(pictures)
+            Avatar.objects.filter(pk__in=pictures).lock()
             cleared = Takedown.objects.filter(
                 state=Takedown.State.REFUSED, pictures__in=pictures
             ).exists()
@@ -87,11 +75,6 @@ def receive(notice: Notice, avatars: Iterable[Avatar], now: datetime) -> Takedow
     return takedown
 
 
-def lock(pictures: Iterable[int]) -> None:
-    """Inside a transaction: nobody shares, trashes or removes these until its end."""
-    Avatar.objects.filter(pk__in=sorted(pictures)).update(hidden=F("hidden"))
-
-
 def call_staff(now: datetime) -> int:
     """Notices whose time is nearly over: staff are called once for each."""
     called = 0
@@ -114,23 +97,30 @@ def accept(
     takedown: Takedown,
     *,
     actor: User,
-    category: RemovalReason,
+    category: Category,
     reason: str,
     give_back: bool,
     checked: Sequence[str],
     now: datetime,
 ) -> int:
     """The notice is right: all its pictures go, in one transaction with the record of it. Returns
-    how many went now; others were gone already. Raises DecidedMeanwhile.
+    how many went now; others were gone already. `reason` is a note for the record. Raises
+    DecidedMeanwhile.
     """
-    avatars = list(takedown.pictures.select_related("file", "request__photo", "user__wallet"))
+    found = takedown.pictures.select_related("file", "request__photo", "request__hold__wallet")
+    avatars = list(found.order_by("pk"))
     # Reading objects is slow, and locks nothing.
     hashes = {avatar.pk: digests(avatar, category) for avatar in avatars}
+    wallets = {avatar.request.hold.wallet for avatar in avatars if give_back}
     with transaction.atomic():
-        # Pictures first, then wallets, both in one order for all: no two acts wait for each other.
-        lock(avatar.pk for avatar in avatars)
+        # In one order for all, so that no two acts wait for each other.
+        for wallet in sorted(wallets, key=lambda wallet: wallet.pk):
+            wallet.lock()
+        Avatar.objects.filter(pk__in=[avatar.pk for avatar in avatars]).lock()
         if not takedown.decide(Takedown.State.REMOVED, now, category=category):
             raise DecidedMeanwhile
+        # The owners read what is decided about them, and who told us is not among it: the note
+        # stands here alone.
         decide(
             actor,
             "takedown_accepted",
@@ -140,16 +130,15 @@ def accept(
             after={"pictures": len(avatars), "checked": list(checked)},
         )
         return sum(
-            _remove(
+            remove_for_good(
                 avatar,
                 hashes[avatar.pk],
                 actor=actor,
                 category=category,
-                reason=reason,
                 give_back=give_back,
                 now=now,
             )
-            for avatar in sorted(avatars, key=lambda avatar: (avatar.user_id, avatar.pk))
+            for avatar in avatars
         )
 
 
@@ -159,36 +148,13 @@ def refuse(takedown: Takedown, *, actor: User, reason: str, now: datetime) -> No
     """
     pictures = list(takedown.pictures.order_by("pk"))
     with transaction.atomic():
-        lock(avatar.pk for avatar in pictures)
+        Avatar.objects.filter(pk__in=[avatar.pk for avatar in pictures]).lock()
         if not takedown.decide(Takedown.State.REFUSED, now, answer=reason):
             raise DecidedMeanwhile
         decide(actor, "takedown_refused", subject=("takedown", takedown.number), reason=reason)
         for avatar in pictures:
-            if takedown.holds and not Takedown.objects.holding(avatar).exists():
+            if takedown.holds and not is_held(avatar):
                 Share.objects.filter(avatar=avatar).let_go()
-
-
-def remove_picture(
-    avatar: Avatar,
-    *,
-    actor: User,
-    category: RemovalReason,
-    reason: str,
-    give_back: bool,
-) -> bool:
-    """Take one picture down: hidden, every size of it ordered to go, its link dead, its likes
-    blocked, its owner owed a letter, the act on record; and its cost given back if `give_back`.
-    `reason` is a note for the record and may be empty. False when it was removed before.
-    """
-    return _remove(
-        avatar,
-        digests(avatar, category),
-        actor=actor,
-        category=category,
-        reason=reason,
-        give_back=give_back,
-        now=timezone.now(),
-    )
 
 
 @dataclass(frozen=True)
@@ -197,7 +163,7 @@ class Digests:
     near: list[str]
 
 
-def digests(avatar: Avatar, category: RemovalReason) -> Digests:
+def digests(avatar: Avatar, category: Category) -> Digests:
     """By what this picture will be known again. Of one whose file cannot be read just now, what
     its row says: it must go all the same.
     """
@@ -216,54 +182,41 @@ def digests(avatar: Avatar, category: RemovalReason) -> Digests:
     return Digests(exact, list(dict.fromkeys(near)))
 
 
-def _remove(
+def remove_for_good(
     avatar: Avatar,
     hashes: Digests,
     *,
     actor: User,
-    category: RemovalReason,
-    reason: str,
+    category: Category,
     give_back: bool,
     now: datetime,
 ) -> bool:
-    request = avatar.request
-    keeps_evidence = category == RemovalReason.MINORS
-    # A picture that came as a gift cost nothing.
-    credits_back = request.cost if give_back and request.state == State.READY else 0
-    files = [pk for pk in (avatar.file_id, avatar.thumb_id) if pk]
-    with transaction.atomic():
-        removal = {"category": category, "credits_back": credits_back, "mail_due_at": now}
-        _row, is_new = Removal.objects.get_or_create(
-            avatar=avatar, defaults=removal | {"created_at": now}
-        )
-        if not is_new:
-            return False
-        gone: dict[str, Any] = {"file": None, "thumb": None}
-        if keeps_evidence:
-            gone = {"evidence_until": now + EVIDENCE_PERIOD}
-        Avatar.objects.filter(pk=avatar.pk).update(hidden=True, trashed_at=None, **gone)
-        if not keeps_evidence:
-            StoredFile.objects.filter(pk__in=files).doom(now)
-        Share.objects.filter(avatar=avatar).remove(now)
-        Attempt.objects.filter(request=avatar.request_id).owe_erasure(now)
-        Export.objects.filter(user=avatar.user_id).void(now)
-        BlockedPicture.objects.block(exact=hashes.exact, near=hashes.near)
-        if credits_back:
-            avatar.user.wallet.grant(
-                Kind.GOODWILL,
-                credits_back,
-                f"goodwill:{request.public_id}",
-                actor=actor,
-                note=gettext("We removed a picture: %(reason)s.") % {"reason": category.label},
-            )
-        decide(
-            actor,
-            "picture_removed",
-            person=avatar.user,
-            subject=("avatar", avatar.public_id),
-            category=category,
-            reason=reason,
-            after={"credits_back": credits_back, "evidence_kept": keeps_evidence},
-        )
+    """Down as by the moderators, and beyond undoing: every size of it is ordered to go or is
+    evidence, its likes are blocked. False when that was so before.
+    """
+    removing.take_down(avatar, category, actor=actor, gives_back=give_back, tell_at=now, now=now)
+    removal = Removal.objects.get(avatar=avatar)
+    if removal.is_final:
+        return False
+    # Evidence stays evidence, whoever of the two called it so.
+    keeps_evidence = Category.MINORS in (category, removal.category)
+    found = Category.MINORS if keeps_evidence else category
+    Removal.objects.filter(pk=removal.pk).update(is_final=True, category=found)
+    BlockedPicture.objects.block(exact=hashes.exact, near=hashes.near)
+    files = [] if keeps_evidence else [pk for pk in (avatar.file_id, avatar.thumb_id) if pk]
+    gone: dict[str, Any] = {"file": None, "thumb": None}
+    if keeps_evidence:
+        gone = {"evidence_until": Coalesce("evidence_until", Value(now + EVIDENCE_PERIOD))}
+    Avatar.objects.filter(pk=avatar.pk).update(trashed_at=None, **gone)
+    StoredFile.objects.filter(pk__in=files).doom(now)
+    decide(
+        actor,
+        "picture_taken_down",
+        person=avatar.user,
+        subject=("avatar", avatar.public_id),
+        category=category,
+        reason=str(category.label),
+        after={"credits_back": removal.credits_back, "evidence_kept": keeps_evidence},
+    )
     logger.info("picture removed", extra={"avatar": avatar.pk, "category": category})
     return True

@@ -10,7 +10,7 @@ from django import forms
 from django.core import signing
 from django.utils.translation import gettext_lazy as _
 
-from avatars.models import Period, RemovalReason, Share, Takedown
+from avatars.models import Category, Period, Share, Takedown
 from avatars.models.takedowns import NAME_LETTERS, REASON_LETTERS, WORDS_LETTERS, new_number
 
 NUMBER_SALT = "avatars.trust_forms.number"
@@ -138,7 +138,7 @@ class RemoveForm(forms.Form):
     )
     category = forms.ChoiceField(
         label=_("Reason"),
-        choices=[("", _("Choose a reason")), *RemovalReason.choices],
+        choices=[("", _("Choose a reason")), *Category.choices],
         help_text=_("The owner reads: We removed this picture: reason."),
     )
     note = forms.CharField(

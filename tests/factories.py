@@ -19,6 +19,7 @@ from avatars.models import (
     Attempt,
     Avatar,
     AvatarRequest,
+    Category,
     FacePhoto,
     Keep,
     Period,
@@ -218,7 +219,7 @@ def create_avatar(user: User, avatar_request: AvatarRequest | None = None, **fie
             "height": 768,
             "colour": 3,
             "mark_id": uuid.uuid4().hex,
-            "near_hash": "0" * 16,
+            "near_hash": "0" * 64,
             **fields,
         }
     )
@@ -267,6 +268,21 @@ def create_takedown(*avatars: Avatar, now: datetime | None = None, **fields) -> 
         }
     )
     return takedowns.receive(notice, avatars, now or timezone.now())
+
+
+def take_down(avatar: Avatar, actor: User, category: Category = Category.PEOPLE) -> bool:
+    """Through the real verb: a notice about it is right."""
+    return bool(
+        takedowns.accept(
+            create_takedown(avatar),
+            actor=actor,
+            category=category,
+            reason="",
+            give_back=False,
+            checked=[],
+            now=timezone.now(),
+        )
+    )
 
 
 def portrait() -> bytes:

@@ -43,6 +43,7 @@ VERBS = {
         "sharing",
         "takedowns",
         "appealing",
+        "removing",
     },
 }
 GROUND = {
@@ -54,6 +55,7 @@ GROUND = {
         "download",
         "imaging",
         "blocked",
+        "near_hash",
         "face_check",
         "screening",
         "storage",
@@ -69,7 +71,13 @@ VERB_KNOWS = {
     "avatars.appealing": {"avatars.reviewing"},
     "avatars.exporting": {"avatars.journal", "avatars.belongings"},
     "avatars.belongings": {"avatars.opening"},
-    "avatars.moderation": {"avatars.generation", "avatars.reviewing", "avatars.safekeeping"},
+    "avatars.moderation": {
+        "avatars.generation",
+        "avatars.removing",
+        "avatars.reviewing",
+        "avatars.safekeeping",
+    },
+    "avatars.takedowns": {"avatars.removing"},
     "avatars.watching": {"avatars.measuring", "avatars.reconciling"},
     "avatars.counting": {"avatars.measuring", "avatars.reconciling"},
     "avatars.attending": {"avatars.safekeeping"},

@@ -52,8 +52,9 @@ class Migration(migrations.Migration):
             name='Removal',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('category', models.CharField(choices=[('sexual', 'sexual content'), ('minors', 'someone under 18'), ('consent', 'a real person who did not agree'), ('hate', 'hate'), ('violence', 'violence'), ('deception', 'deception or an identity document'), ('copyright', 'copyright'), ('spam', 'spam'), ('quality', 'low quality')], max_length=12)),
+                ('category', models.CharField(choices=[('sexual', 'sexual content'), ('minors', 'under 18'), ('people', 'a real person without consent'), ('hate', 'hate'), ('violence', 'violence or cruelty'), ('deception', 'deception or an identity document'), ('copyright', 'copyright'), ('spam', 'spam'), ('quality', 'low quality')], max_length=24)),
                 ('credits_back', models.PositiveSmallIntegerField(default=0)),
+                ('is_final', models.BooleanField(default=False)),
                 ('mail_due_at', models.DateTimeField(null=True)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
             ],
@@ -63,7 +64,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('public_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('kind', models.CharField(choices=[('description', 'held description'), ('report', 'report'), ('first_share', 'first share of a new person'), ('appeal', 'appeal')], max_length=16)),
+                ('kind', models.CharField(choices=[('description', 'held description'), ('report', 'report'), ('first_share', 'first share of a new person'), ('lookalike', 'share of a picture like a removed one'), ('appeal', 'appeal')], max_length=16)),
                 ('category', models.CharField(blank=True, max_length=24)),
                 ('why', models.CharField(blank=True, max_length=1000)),
                 ('terms', models.JSONField(default=list)),
@@ -124,7 +125,7 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('open', 'Open'), ('removed', 'Removed'), ('refused', 'Refused')], default='open', max_length=8)),
                 ('deadline_at', models.DateTimeField()),
                 ('called_at', models.DateTimeField(null=True)),
-                ('category', models.CharField(blank=True, choices=[('sexual', 'sexual content'), ('minors', 'someone under 18'), ('consent', 'a real person who did not agree'), ('hate', 'hate'), ('violence', 'violence'), ('deception', 'deception or an identity document'), ('copyright', 'copyright'), ('spam', 'spam'), ('quality', 'low quality')], max_length=12)),
+                ('category', models.CharField(blank=True, choices=[('sexual', 'sexual content'), ('minors', 'under 18'), ('people', 'a real person without consent'), ('hate', 'hate'), ('violence', 'violence or cruelty'), ('deception', 'deception or an identity document'), ('copyright', 'copyright'), ('spam', 'spam'), ('quality', 'low quality')], max_length=24)),
                 ('answer', models.CharField(blank=True, max_length=300)),
                 ('decided_at', models.DateTimeField(null=True)),
                 ('mail_due_at', models.DateTimeField(null=True)),
@@ -239,9 +240,10 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'evidence',
             },
         ),
-        migrations.AddIndex(
+        migrations.AlterField(
             model_name='avatar',
-            index=models.Index(fields=['near_hash'], name='avatars_by_near_hash'),
+            name='near_hash',
+            field=models.CharField(max_length=64),
         ),
         migrations.AddIndex(
             model_name='avatarrequest',

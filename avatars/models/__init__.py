@@ -14,7 +14,7 @@ from avatars.models.photos import FacePhoto, Gone, Keep, KeepDefault
 from avatars.models.reviews import ReviewItem, ReviewKind, ReviewOutcome
 from avatars.models.rules import Category, ScreeningRule
 from avatars.models.shares import Period, Share
-from avatars.models.takedowns import BlockedPicture, Removal, RemovalReason, Takedown
+from avatars.models.takedowns import BlockedPicture, Removal, Takedown
 
 __all__ = [
     "MOVES",
@@ -37,7 +37,6 @@ __all__ = [
     "Quality",
     "Reason",
     "Removal",
-    "RemovalReason",
     "ReviewItem",
     "ReviewKind",
     "ReviewOutcome",

@@ -5,9 +5,11 @@ Knows requests and the journal of files.
 
 import uuid
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
+from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.text import slugify
@@ -15,6 +17,7 @@ from django.utils.text import slugify
 from avatars.models.avatar_requests import AvatarRequest, Style
 from avatars.models.evidence import EVIDENCE_PERIOD
 from avatars.models.files import StoredFile
+from avatars.models.near import HEX_DIGITS
 
 TRASH_PERIOD = timedelta(days=30)
 
@@ -30,6 +33,10 @@ class AvatarQuerySet(models.QuerySet["Avatar"]):
 
     def trashed(self) -> "AvatarQuerySet":
         return self.filter(trashed_at__isnull=False, file__isnull=False, hidden=False)
+
+    def lock(self) -> int:
+        """Inside a transaction: nobody shares, trashes or removes these until its end."""
+        return self.update(hidden=F("hidden"))
 
     def overdue_in_trash(self, now: datetime) -> "AvatarQuerySet":
         old = self.filter(trashed_at__lte=now - TRASH_PERIOD, file__isnull=False)
@@ -62,7 +69,7 @@ class Avatar(models.Model):
     height = models.PositiveIntegerField()
     colour = models.PositiveSmallIntegerField()
     mark_id = models.CharField(max_length=64, unique=True)
-    near_hash = models.CharField(max_length=16)
+    near_hash = models.CharField(max_length=HEX_DIGITS)
     gift = models.BooleanField(default=False)
     hidden = models.BooleanField(default=False)
     favourite = models.BooleanField(default=False)
@@ -79,7 +86,6 @@ class Avatar(models.Model):
             models.Index(fields=["user", "-id"], name="avatars_of_a_person"),
             models.Index(fields=["trashed_at"], name="avatars_in_trash"),
             models.Index(fields=["evidence_until"], name="avatars_as_evidence"),
-            models.Index(fields=["near_hash"], name="avatars_by_near_hash"),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -116,27 +122,35 @@ class Avatar(models.Model):
     def trash(self, now: datetime) -> bool:
         """Out of sight, and no link of it lives on: restoring it does not bring one back."""
         with transaction.atomic():
-            trashed = Avatar.objects.filter(pk=self.pk, trashed_at=None).update(trashed_at=now)
+            hanging = Avatar.objects.filter(pk=self.pk, trashed_at=None, hidden=False)
+            trashed = hanging.update(trashed_at=now)
             self.shares.all().stop(now)
         return bool(trashed)
 
     def restore(self) -> bool:
-        """Take it out of the trash. False when its files are already gone."""
-        return bool(Avatar.objects.filter(pk=self.pk, file__isnull=False).update(trashed_at=None))
+        """Take it out of the trash. False when its files are already gone, or staff hide it."""
+        there = Avatar.objects.filter(pk=self.pk, file__isnull=False, hidden=False)
+        return bool(there.update(trashed_at=None))
 
     def take_down(self, now: datetime, *, as_evidence: bool = False) -> bool:
         """Nobody but staff sees it any more; its objects go with the trash's period, unless they
-        are evidence. False: it was taken down already.
+        are evidence, which is not in the trash. False: it was taken down already.
         """
         standing = Avatar.objects.filter(pk=self.pk, hidden=False)
+        gone: dict[str, Any] = {"trashed_at": Coalesce("trashed_at", now)}
         if as_evidence:
-            return bool(standing.update(hidden=True, evidence_until=now + EVIDENCE_PERIOD))
-        return bool(standing.update(hidden=True, trashed_at=Coalesce("trashed_at", now)))
+            gone = {"trashed_at": None, "evidence_until": now + EVIDENCE_PERIOD}
+        return bool(standing.update(hidden=True, **gone))
 
     def put_up_again(self, trashed_at: datetime | None) -> bool:
         """Undo `take_down`; `trashed_at` is what it was before. False when its objects are gone."""
         there = Avatar.objects.filter(pk=self.pk, hidden=True, file__isnull=False)
         return bool(there.update(hidden=False, trashed_at=trashed_at, evidence_until=None))
+
+    def end_evidence(self, now: datetime) -> None:
+        """It showed nobody under 18 after all: its files go, if they are still there."""
+        kept = Avatar.objects.filter(pk=self.pk, evidence_until__gt=now)
+        kept.update(evidence_until=now)
 
     def download_name(self, suffix: str) -> str:
         """likeness-anime-pirate-at-dusk-2026-11-22.jpg"""

@@ -28,6 +28,7 @@ class ReviewKind(models.TextChoices):
     DESCRIPTION = "description", _("held description")
     REPORT = "report", _("report")
     FIRST_SHARE = "first_share", _("first share of a new person")
+    LOOKALIKE = "lookalike", _("share of a picture like a removed one")
     APPEAL = "appeal", _("appeal")
 
 
@@ -59,6 +60,11 @@ class ReviewItemQuerySet(models.QuerySet["ReviewItem"]):
     def evidence(self, avatar: Avatar) -> "ReviewItemQuerySet":
         """What waits because this picture may show somebody under 18: it must not be deleted."""
         return self.waiting().filter(avatar=avatar, category=Category.MINORS)
+
+    def holding(self, avatar: Avatar) -> "ReviewItemQuerySet":
+        """What waits and because of which this picture's link shows nothing."""
+        grave = Q(kind=ReviewKind.LOOKALIKE) | Q(category=Category.MINORS)
+        return self.waiting().filter(grave, avatar=avatar)
 
     def in_order(self) -> "ReviewItemQuerySet":
         return self.order_by("deadline_at", "pk")

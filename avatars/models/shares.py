@@ -82,6 +82,12 @@ class ShareQuerySet(models.QuerySet["Share"]):
         """Show nothing until a person has looked."""
         return self.filter(state=ShareState.LIVE).update(state=ShareState.REVIEW)
 
+    def bring_back(self, removed_at: datetime, *, held: bool) -> int:
+        """What staff removed at that moment by mistake is as it was before."""
+        state = ShareState.REVIEW if held else ShareState.LIVE
+        mistaken = self.filter(state=ShareState.REMOVED, ended_at=removed_at)
+        return mistaken.update(state=state, ended_at=None)
+
     def let_go(self) -> int:
         """A person has looked and found nothing wrong."""
         return self.filter(state=ShareState.REVIEW).update(state=ShareState.LIVE)

@@ -1,7 +1,7 @@
 """Takedown: a formal demand that pictures go, with a deadline; Removal: that one did go, and why;
 BlockedPicture: what must not come back, as a digest and nothing else.
 
-Knows avatars.
+Knows avatars, categories and review items.
 """
 
 import re
@@ -15,6 +15,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from avatars.models.avatars import Avatar
+from avatars.models.near import is_near
+from avatars.models.reviews import ReviewItem
+from avatars.models.rules import Category
 
 # What the report page promises (the law on intimate images says the same).
 ANSWER_WITHIN = timedelta(hours=48)
@@ -28,33 +31,11 @@ NUMBER_GROUPS, GROUP_LETTERS = 4, 4
 NAME_LETTERS, WORDS_LETTERS = 120, 3000
 REASON_LETTERS = 300  # as many as a Decision holds
 
-# Bits of 64 in which two difference hashes may differ and still show one picture. Measured on our
-# photos and the stand-in's drawings (tests/avatars/test_near_pictures.py): a picture saved anew,
-# resized or darkened differs in 0 to 4 from its nearest blocked hash, one trimmed by up to 4 % in
-# 0 to 5, pictures of other motifs and other persons in 21 and more.
-NEAR_BITS = 6
-# A hash of almost only zeros or ones is that of a plain wall: it tells no picture from another.
-TELLING_BITS = range(8, 57)
-
 
 def new_number() -> str:
     """`7K3F-9QXZ-…`: a report's number, which is also the right to read how it stands."""
     letters = [secrets.choice(ALPHABET) for _letter in range(NUMBER_GROUPS * GROUP_LETTERS)]
     return "-".join(re.findall("." * GROUP_LETTERS, "".join(letters)))
-
-
-class RemovalReason(models.TextChoices):
-    """Why staff remove a picture, in the words its owner and the reporter read."""
-
-    SEXUAL = "sexual", _("sexual content")
-    MINORS = "minors", _("someone under 18")
-    CONSENT = "consent", _("a real person who did not agree")
-    HATE = "hate", _("hate")
-    VIOLENCE = "violence", _("violence")
-    DECEPTION = "deception", _("deception or an identity document")
-    COPYRIGHT = "copyright", _("copyright")
-    SPAM = "spam", _("spam")
-    QUALITY = "quality", _("low quality")
 
 
 class TakedownKind(models.TextChoices):
@@ -110,7 +91,7 @@ class Takedown(models.Model):
     )
     deadline_at = models.DateTimeField()
     called_at = models.DateTimeField(null=True)
-    category = models.CharField(max_length=12, choices=RemovalReason.choices, blank=True)
+    category = models.CharField(max_length=24, choices=Category.choices, blank=True)
     # Why it was refused, in words for the reporter.
     answer = models.CharField(max_length=REASON_LETTERS, blank=True)
     decided_at = models.DateTimeField(null=True)
@@ -145,11 +126,15 @@ class Takedown(models.Model):
 
 
 class Removal(models.Model):
-    """A picture that staff took down; its owner reads why on its page and in a letter."""
+    """A picture that staff took down; its owner reads why on its page and in a letter. Gone again
+    when the moderators think better of it, which they can until it is final.
+    """
 
     avatar = models.OneToOneField(Avatar, on_delete=models.CASCADE, related_name="removal")
-    category = models.CharField(max_length=12, choices=RemovalReason.choices)
+    category = models.CharField(max_length=24, choices=Category.choices)
     credits_back = models.PositiveSmallIntegerField(default=0)
+    # By a takedown: its files are gone, or locked away as evidence.
+    is_final = models.BooleanField(default=False)
     mail_due_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -167,12 +152,14 @@ class BlockedPictureQuerySet(models.QuerySet["BlockedPicture"]):
         rows += [BlockedPicture(kind=BlockedPicture.Kind.NEAR, digest=digest) for digest in near]
         BlockedPicture.objects.bulk_create(rows, ignore_conflicts=True)
 
-    def match(self, *, exact: Iterable[str], near: str) -> bool:
-        """Whether a picture of these SHA-256 digests and this difference hash was removed."""
-        if self.filter(kind=BlockedPicture.Kind.EXACT, digest__in=list(exact)).exists():
-            return True
+    def has(self, digests: Iterable[str]) -> bool:
+        """Whether one of these files was removed, byte for byte."""
+        return self.filter(kind=BlockedPicture.Kind.EXACT, digest__in=list(digests)).exists()
+
+    def has_like(self, near_hash: str) -> bool:
+        """Whether a picture was removed that looks like this one: a guess, see `models.near`."""
         hashes = self.filter(kind=BlockedPicture.Kind.NEAR).values_list("digest", flat=True)
-        return any(is_near(near, blocked) for blocked in hashes.iterator())
+        return any(is_near(near_hash, blocked) for blocked in hashes.iterator())
 
 
 class BlockedPicture(models.Model):
@@ -180,7 +167,7 @@ class BlockedPicture(models.Model):
 
     class Kind(models.TextChoices):
         EXACT = "exact"  # SHA-256 of a file, 64 hex digits
-        NEAR = "near"  # imaging's difference hash, 16 hex digits
+        NEAR = "near"  # a near hash, 64 hex digits
 
     kind = models.CharField(max_length=5, choices=Kind.choices)
     digest = models.CharField(max_length=64)
@@ -197,12 +184,8 @@ class BlockedPicture(models.Model):
         return f"{self.kind} {self.digest}"
 
 
-def distance(one: str, other: str) -> int:
-    """In how many of 64 bits two difference hashes differ."""
-    return (int(one, 16) ^ int(other, 16)).bit_count()
-
-
-def is_near(one: str, other: str) -> bool:
-    """One picture, saved anew, resized or slightly trimmed; never two plain walls."""
-    tell = all(int(each, 16).bit_count() in TELLING_BITS for each in (one, other))
-    return tell and distance(one, other) <= NEAR_BITS
+def is_held(avatar: Avatar) -> bool:
+    """Whether its links show nothing until a person has looked: because of a grave notice or
+    report, or because it looks like a picture that was removed.
+    """
+    return Takedown.objects.holding(avatar).exists() or ReviewItem.objects.holding(avatar).exists()

@@ -146,6 +146,7 @@ def removed(request: PersonRequest, public_id: UUID) -> HttpResponse:
     wish = removal.avatar.request
     context = {
         "removal": removal,
+        "sentence": words.removed(removal.category),
         "wish": wish,
         "kind": Style(removal.avatar.style).label,
         "cost": words.credits(wish.cost),

@@ -63,7 +63,7 @@ def report_page(request: HttpRequest, form: ReportForm, *, status: int = 200) ->
 @require_safe
 def report_status(request: HttpRequest, number: str) -> HttpResponse:
     """How a report stands, for whoever has its number."""
-    takedown = get_object_or_404(Takedown, number=number.upper())
+    takedown = get_object_or_404(Takedown, number=number.upper().replace("\x00", " "))
     context = {
         "takedown": takedown,
         "is_open": takedown.state == Takedown.State.OPEN,

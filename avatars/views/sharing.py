@@ -95,8 +95,11 @@ def share_page(
     if latest is not None:
         has_ended = latest.state == Share.State.LIVE and latest.has_expired(timezone.now())
         state = Share.State.ENDED if has_ended else latest.state
+    barred = sharing.barred(avatar.user)
     context = {
         "avatar": avatar,
+        "barred": words.SHARE_REFUSALS[barred] if barred else "",
+        "looks_blocked": state == Share.State.REVIEW and sharing.looks_blocked(avatar),
         "kind": Style(avatar.style).label,
         "picture": storage.link(avatar.thumb_key),
         "share": latest,
@@ -121,7 +124,8 @@ def stop(request: PersonRequest, public_id: UUID) -> HttpResponse:
 
 def visible_share(token: str) -> Share | None:
     """The one check of page and picture alike, made on every request."""
-    shares = Share.objects.visible(timezone.now()).filter(token=token)
+    # A NUL is in no token, and PostgreSQL does not even look for one.
+    shares = Share.objects.visible(timezone.now()).filter(token=token.replace("\x00", " "))
     return shares.select_related("avatar__file", "avatar__request").first()
 
 

@@ -16,10 +16,7 @@ ANSWER_HOURS = int(ANSWER_WITHIN.total_seconds() // 3600)
 def why_removed(avatar: Avatar) -> str:
     """Why staff took a picture down, at the desk or for a notice."""
     removal = Removal.objects.filter(avatar=avatar).first()
-    if removal is None:
-        return removed(ReviewItem.objects.verdict(avatar=avatar))
-    reason = {"reason": removal.get_category_display()}
-    return gettext("We removed this picture: %(reason)s.") % reason
+    return removed(removal.category if removal else "")
 
 
 def decided_against(matter: Matter) -> str:

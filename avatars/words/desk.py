@@ -84,6 +84,11 @@ def why_here(item: ReviewItem) -> str:
             return f"{said}: {category}." if category else f"{said}."
         case ReviewKind.FIRST_SHARE:
             return gettext("The first picture that this person shares.")
+        case ReviewKind.LOOKALIKE:
+            return gettext(
+                "It looks like a picture that was removed for good, and its link shows nothing "
+                "until you decide."
+            )
     if item.is_picture:
         return gettext("An appeal: the picture was removed.")
     if item.request_id:
@@ -141,6 +146,7 @@ RECORDED: dict[str, Words] = {
     "description_rejected": _("rejected"),
     "picture_kept": _("kept"),
     "picture_removed": _("removed"),
+    "picture_taken_down": _("removed for good"),
     "decision_undone": _("undone"),
     "appeal_granted": _("appeal granted"),
     "appeal_denied": _("appeal denied"),

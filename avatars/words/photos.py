@@ -55,7 +55,10 @@ PHOTO_REFUSALS: dict[str, Words] = {
     "too_small": _("This picture is only %(width)s × %(height)s pixels. Choose a larger one."),
 }
 PHOTO_MISSING = _("Choose a photo first.")
-PHOTO_BLOCKED = _("This photo can't be used: it shows a picture that was removed for good.")
+PHOTO_BLOCKED = _(
+    "This photo can't be used: it looks the same as a picture that was removed for good. Nothing "
+    "was stored. If it is another one, use a different photo, or write to us: a person will look."
+)
 PHOTO_GONE = _("That photo is deleted. Choose another.")
 STORAGE_AWAY = _("We can't take photos right now; nothing was lost.")
 

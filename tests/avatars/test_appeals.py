@@ -23,14 +23,11 @@ from avatars import (
     replies,
     reviewing,
     safekeeping,
-    takedowns,
 )
 from avatars.models import (
     Avatar,
     AvatarRequest,
     Category,
-    Removal,
-    RemovalReason,
     ReviewItem,
     ReviewKind,
 )
@@ -122,14 +119,13 @@ def test_a_removed_picture_is_appealed_from_its_page(adas, ada, sam):
 
 def test_a_picture_removed_for_a_notice_is_appealed_like_any_other(adas, ada, mo):
     avatar = factories.create_avatar(ada)
-    reason = RemovalReason.COPYRIGHT
-    takedowns.remove_picture(avatar, actor=mo, category=reason, reason="", give_back=False)
+    factories.take_down(avatar, mo, Category.COPYRIGHT)
     there = page(avatar.request)
     assert f'href="{there}"' in adas.get(f"/gallery/{avatar.public_id}/").text
-    assert "We removed this picture: copyright." in adas.get(there).text
+    assert "We removed this picture: it belongs to somebody else." in adas.get(there).text
     adas.post(there, {"why": "I drew it"})
     assert appeals() == [(None, avatar.pk, "I drew it", "copyright", mo.pk, False)]
-    letter = letters()["We removed one of your pictures: copyright"]
+    letter = letters()["We removed one of your avatars"]
     assert Client().get(key_in(letter)).status_code == 200
 
 
@@ -325,18 +321,16 @@ def test_a_picture_that_should_not_have_gone_hangs_again(adas, ada, sam, lee):
     assert Decision.objects.newest_first().first().after == {"granted": True, "hangs_again": True}
 
 
-def test_what_a_notice_removed_can_be_removed_anew_after_it_hung_again(adas, ada, sam, lee, mo):
-    """Only evidence keeps its files, and is for leads."""
+def test_what_a_notice_removed_is_gone_for_good_and_its_cost_comes_back(adas, ada, lee, mo):
     avatar = factories.create_avatar(ada)
-    removal = {"actor": mo, "category": RemovalReason.MINORS, "reason": "", "give_back": False}
-    assert takedowns.remove_picture(avatar, **removal)
+    assert factories.take_down(avatar, mo, Category.MINORS)
+    before = wallet_of(ada)
     answered(page(avatar.request), adas, lee, granted=True)
-    assert (Removal.objects.count(), Avatar.objects.shown().count()) == (0, 1)
+    assert "you can make it again" in adas.get(page(avatar.request)).text
+    assert wallet_of(ada) == before + avatar.request.cost
+    safekeeping.erase_due()
     avatar.refresh_from_db()
-    assert takedowns.remove_picture(avatar, **removal)
-    assert "We removed this picture" in adas.get(page(avatar.request)).text
-    adas.post(page(avatar.request), {"why": "not again"})
-    assert len(appeals()) == 2
+    assert (avatar.hidden, avatar.file) == (True, None)
 
 
 def test_a_picture_whose_files_are_gone_is_given_back_once_and_made_again(adas, ada, sam, lee):

@@ -14,12 +14,11 @@ from django.utils import timezone
 from accounts.models import Decision, Quota, User
 from avatars import moderation
 from avatars.models import Avatar, AvatarRequest, Category, ReviewItem, ReviewKind, State
+from avatars.models.near import HEX_DIGITS
 from avatars.words import desk as words
 from tests import factories
 
 pytestmark = pytest.mark.django_db
-
-HEX_DIGITS = 16  # of a near hash
 
 
 @pytest.fixture
@@ -330,7 +329,9 @@ def test_look_alikes_that_are_locked_are_for_leads(sams, lees, ada, ben):
 
 def test_plain_pictures_are_not_taken_for_each_other(sams, ada, ben):
     look_alike(ben, "0" * HEX_DIGITS)
-    assert "Pictures that look the same" not in sams.get(path(look_alike(ada, "0" * 16))).text
+    assert (
+        "Pictures that look the same" not in sams.get(path(look_alike(ada, "0" * HEX_DIGITS))).text
+    )
 
 
 @pytest.mark.parametrize("make", [factories.create_held, factories.create_reported, look_alike])

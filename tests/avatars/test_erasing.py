@@ -9,14 +9,13 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from avatars import delivery, erasing, generation, moderation, safekeeping, takedowns
+from avatars import delivery, erasing, generation, moderation, safekeeping
 from avatars.models import (
     Attempt,
     AvatarRequest,
     Category,
     FacePhoto,
     Reason,
-    RemovalReason,
     ReviewKind,
     State,
 )
@@ -59,8 +58,7 @@ def test_a_picture_that_is_taken_down_is_erased_at_the_provider_too(provider, dr
         item = moderation.put_on_desk(ReviewKind.REPORT, avatar=avatar, why="mine")
         assert moderation.remove(item, mo, Category.SPAM)
     else:
-        why = {"category": RemovalReason.CONSENT, "reason": "", "give_back": False}
-        assert takedowns.remove_picture(avatar, actor=mo, **why)
+        assert factories.take_down(avatar, mo)
     assert erasing.ask_due() == 1
     assert deleted(provider) == [order(drawn).provider_job_id]
 

@@ -12,8 +12,8 @@ from django.utils import timezone
 from accounts import auditing as accounts_auditing
 from accounts import closing, notices
 from accounts.models import Decision
-from avatars import auditing, moderation, safekeeping, storage, takedowns
-from avatars.models import Avatar, Category, Evidence, RemovalReason, StoredFile
+from avatars import auditing, moderation, safekeeping, storage
+from avatars.models import Avatar, Category, Evidence, StoredFile
 from avatars.models.avatars import TRASH_PERIOD
 from avatars.models.evidence import EVIDENCE_PERIOD
 from tests import factories, lives
@@ -34,8 +34,7 @@ def removed_at_the_desk(ada, lee) -> Avatar:
 
 def removed_by_a_notice(ada, lee) -> Avatar:
     avatar = factories.create_avatar(ada)
-    why = {"category": RemovalReason.MINORS, "reason": "", "give_back": False}
-    assert takedowns.remove_picture(avatar, actor=lee, **why)
+    assert factories.take_down(avatar, lee, Category.MINORS)
     return avatar
 
 
@@ -102,7 +101,9 @@ def test_a_closed_account_leaves_the_picture_its_words_and_its_address_and_no_mo
     assert (kept.number, kept.address, kept.words) == (evidence.public_id, ada.email, words)
     assert kept.keep_until == evidence.evidence_until
     assert (kept.file.key, kept.file.user) == (key, None)
-    decided = Decision.objects.about("avatar", kept.number).get(act="picture_removed")
+    decided = Decision.objects.about("avatar", kept.number).get(
+        act__in=("picture_removed", "picture_taken_down")
+    )
     assert decided.person is None
     notices.tell_of_closings(timezone.now() + timedelta(hours=1))
     assert lives.traces("ada@example.org") == ["avatars_evidence.address: ada@example.org"]

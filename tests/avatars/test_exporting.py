@@ -21,7 +21,6 @@ from avatars import (
     notices,
     safekeeping,
     storage,
-    takedowns,
     tasks,
 )
 from avatars.models import (
@@ -29,7 +28,6 @@ from avatars.models import (
     Category,
     Export,
     FileState,
-    RemovalReason,
     State,
     StoredFile,
 )
@@ -177,8 +175,7 @@ def test_what_is_gone_for_good_does_not_live_on_in_an_export(ada, mo, what):
     elif what == "avatar":
         safekeeping.purge(item.avatar)
     elif what == "removed":
-        why = {"category": RemovalReason.CONSENT, "reason": "", "give_back": False}
-        assert takedowns.remove_picture(item.avatar, actor=mo, **why)
+        assert factories.take_down(item.avatar, mo)
     else:
         assert moderation.remove(item, mo, Category.SPAM)
     assert [each.state for each in Export.objects.all()] == ["expired"]

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts import auditing as accounts_auditing
 from accounts.models import Decision, Kind, Transfer, User
-from avatars import auditing, generation, moderation, notices, reviewing, safekeeping
+from avatars import auditing, generation, moderation, notices, replies, reviewing, safekeeping
 from avatars.models import (
     Avatar,
     AvatarRequest,
@@ -260,12 +260,13 @@ def test_a_removal_is_told_once_it_can_no_longer_be_undone(ada, sam):
     AvatarRequest.objects.update(mail_due_at=None)
     moderation.remove(item, sam, Category.DECEPTION, gift=True)
     with a_minute_later():
-        assert notices.send_due() == 0
+        assert replies.send_due() == 0
     with time_machine.travel(timezone.now() + timedelta(minutes=6), tick=False):
-        assert (notices.send_due(), notices.send_due()) == (1, 0)
+        assert (replies.send_due(), replies.send_due()) == (1, 0)
+        assert notices.send_due() == 0
     body = mail.outbox[0].body
     assert "We removed this picture: it could deceive people or pass as a document." in body
-    assert "Your credit is back as a gift." in body
+    assert "We gave you 1 credit back as a gift." in body
 
 
 def test_a_removal_is_undone_within_five_minutes_and_only_then(ada, sam, lee):

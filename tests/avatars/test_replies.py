@@ -13,7 +13,7 @@ from django.core.mail.backends.locmem import EmailBackend
 from django.utils import timezone
 
 from avatars import replies, takedowns
-from avatars.models import Removal, RemovalReason, Takedown
+from avatars.models import Category, Removal, Takedown
 from tests import factories
 from tests.avatars.hanging import hang
 
@@ -29,7 +29,7 @@ def accept(takedown: Takedown, mo, **fields) -> None:
     takedowns.accept(
         takedown,
         actor=mo,
-        category=RemovalReason.CONSENT,
+        category=Category.PEOPLE,
         reason="a note for us",
         checked=[],
         now=timezone.now(),
@@ -55,12 +55,10 @@ def test_a_removal_is_told_to_both_sides_once(takedown, mo):
     assert (replies.send_due(), replies.send_due()) == (2, 0)
     assert letters() == [
         (["cleo@example.org"], "We removed what you reported"),
-        (
-            ["ada@example.org"],
-            "We removed one of your pictures: a real person who did not agree",
-        ),
+        (["ada@example.org"], "We removed one of your avatars"),
     ]
     to_reporter, to_owner = (letter.body for letter in mail.outbox)
+    assert "it is about a real person who may not have agreed." in to_owner
     assert "It stays charged: 1 credit." in to_owner
     for secret in ("Cleo", "cleo@", takedown.number, "a note for us", takedown.what):
         assert secret not in to_owner

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from avatars import takedowns
-from avatars.models import RemovalReason, Share, Takedown
+from avatars.models import Category, Share, Takedown
 from avatars.models.takedowns import new_number
 from tests import factories
 from tests.avatars.hanging import hang
@@ -71,6 +71,11 @@ def test_numbers_are_long_and_never_alike():
 def test_a_guessed_number_finds_nothing(client, share):
     factories.create_takedown(share.avatar)
     assert client.get(reverse("report_status", args=[new_number()])).status_code == 404
+
+
+@pytest.mark.parametrize("odd", ["%00", "é", "A" * 1000, "%2e"])
+def test_what_is_no_number_finds_nothing(client, odd):
+    assert client.get(f"/safety/report/{odd}/").status_code == 404
 
 
 def test_a_number_typed_in_small_letters_is_found(client, share):
@@ -250,7 +255,7 @@ def test_a_removed_report_says_so_by_its_number(client, share, mo):
     takedowns.accept(
         takedown,
         actor=mo,
-        category=RemovalReason.CONSENT,
+        category=Category.PEOPLE,
         reason="",
         give_back=False,
         checked=[],

@@ -11,8 +11,8 @@ from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from avatars import safekeeping, sharing, storage
-from avatars.models import Avatar, BlockedPicture, Period, Share
+from avatars import moderation, safekeeping, sharing, storage
+from avatars.models import Avatar, BlockedPicture, Category, Period, ReviewItem, Share
 from tests import factories
 from tests.avatars.hanging import drawn, hang, hang_drawn
 
@@ -164,25 +164,74 @@ def test_what_is_not_in_the_gallery_gets_no_link(adas, avatar, how):
     assert not Share.objects.exists()
 
 
-@pytest.mark.parametrize("field", ["suspended_at", "is_active"])
-def test_links_of_suspended_and_closed_accounts_show_nothing(client, share, ada, field):
-    value = timezone.now() if field == "suspended_at" else False
-    type(ada).objects.filter(pk=ada.pk).update(**{field: value})
-    assert statuses(client, share) == DEAD
+# Why a link may show nothing though it is not over: the person, and the picture.
+PERSON = {
+    "suspended": {"suspended_at": timezone.now()},
+    "sharing stopped": {"sharing_stopped_at": timezone.now()},
+    "closing": {"closes_at": timezone.now() + timedelta(days=7)},
+    "closed": {"is_active": False},
+}
+PICTURE = {
+    "hidden": {"hidden": True},
+    "trashed": {"trashed_at": timezone.now()},
+    "purged": {"file": None, "thumb": None},
+}
 
 
-def test_a_suspended_person_is_told_that_they_cannot_share(adas, avatar, ada):
-    type(ada).objects.filter(pk=ada.pk).update(suspended_at=timezone.now())
-    answer = adas.post(reverse("avatar_share", args=[avatar.public_id]), {"period": "7d"})
-    assert answer.status_code == 409
-    assert "Your account is suspended" in answer.content.decode()
+@pytest.mark.parametrize("why", PERSON)
+def test_links_of_a_person_who_may_not_publish_show_nothing_until_they_may(
+    client, share, ada, ben, why
+):
+    bens = factories.create_share(hang_drawn(ben))
+    before = {field: getattr(ada, field) for field in PERSON[why]}
+    type(ada).objects.filter(pk=ada.pk).update(**PERSON[why])
+    assert (statuses(client, share), statuses(client, bens)) == (DEAD, LIVE)
+    type(ada).objects.filter(pk=ada.pk).update(**before)
+    assert statuses(client, share) == LIVE
 
 
-def test_a_picture_like_a_removed_one_is_refused_with_a_sentence(adas, avatar):
+@pytest.mark.parametrize("why", PICTURE)
+def test_links_of_a_picture_that_is_away_show_nothing(client, share, ada, why):
+    other = factories.create_share(hang_drawn(ada))
+    Avatar.objects.filter(pk=share.avatar_id).update(**PICTURE[why])
+    assert (statuses(client, share), statuses(client, other)) == (DEAD, LIVE)
+
+
+@pytest.mark.parametrize(
+    ("why", "sentence"),
+    [
+        ("suspended", "Your account is suspended"),
+        ("sharing stopped", "Our staff stopped your sharing."),
+    ],
+)
+def test_who_may_not_publish_is_told_why_and_never_that_a_link_shows(
+    adas, share, ada, why, sentence
+):
+    type(ada).objects.filter(pk=ada.pk).update(**PERSON[why])
+    for avatar, is_shared in ((share.avatar, True), (hang(ada), False)):
+        path = reverse("avatar_share", args=[avatar.public_id])
+        text = adas.get(path).content.decode()
+        assert sentence in text
+        assert "Anyone with the link" not in text
+        assert ("The link of this picture shows nothing meanwhile." in text) is is_shared
+        answer = adas.post(path, {"period": "7d"})
+        assert (answer.status_code, sentence in answer.content.decode()) == (409, True)
+    assert Share.objects.count() == 1
+
+
+def test_a_closing_account_makes_no_link(avatar, ada):
+    """Its pages lead to the one that says so; another device may be in the middle of a form."""
+    ada.closes_at = timezone.now() + timedelta(days=7)
+    ada.save()
+    with pytest.raises(sharing.ShareRefused, match="closing"):
+        factories.create_share(Avatar.objects.get(pk=avatar.pk))
+
+
+def test_a_removed_picture_is_refused_with_a_sentence(adas, avatar):
     BlockedPicture.objects.block(exact=[avatar.file.sha256])
     answer = adas.post(reverse("avatar_share", args=[avatar.public_id]), {"period": "30d"})
     assert answer.status_code == 409
-    assert "This picture is like one we removed for good" in answer.content.decode()
+    assert "This is a picture we removed for good" in answer.content.decode()
     assert not Share.objects.exists()
 
 
@@ -199,6 +248,43 @@ def test_links_are_limited_to_thirty_an_hour(adas, avatar):
         adas.force_login(avatar.user)
         asked = [adas.post(path, {"period": "7d"}).status_code for _ in range(31)]
     assert asked == [302] * 30 + [429]
+
+
+# ── A new person's first ────────────────────────────────────────────────────────────────────────
+
+
+def test_a_new_persons_first_link_shows_at_once_and_stands_on_the_desk_once(client, ada, ben):
+    links = [factories.create_share(hang_drawn(ada)) for _ in range(12)]
+    factories.create_share(hang_drawn(ben))
+    assert {statuses(client, link) for link in links} == {LIVE}
+    items = ReviewItem.objects.order_by("pk").values_list("kind", "person", "avatar", "times")
+    assert list(items) == [
+        ("first_share", ada.pk, links[0].avatar_id, 1),
+        ("first_share", ben.pk, Share.objects.last().avatar_id, 1),
+    ]
+
+
+def test_making_and_stopping_a_first_link_again_and_again_asks_nobody_twice(ada):
+    avatar = hang_drawn(ada)
+    for _ in range(5):
+        factories.create_share(avatar)
+        assert sharing.stop(avatar, timezone.now())
+    assert ReviewItem.objects.values_list("times", flat=True).get() == 1
+
+
+def test_a_refused_first_link_leaves_nothing_on_the_desk(ada, avatar):
+    Avatar.objects.filter(pk=avatar.pk).update(hidden=True)
+    with pytest.raises(sharing.ShareRefused):
+        factories.create_share(avatar)
+    assert not ReviewItem.objects.exists()
+
+
+def test_a_first_link_kept_or_not_looked_at_stays_and_one_removed_is_dead(client, ada, ben, mo):
+    kept, removed = (factories.create_share(hang_drawn(user)) for user in (ada, ben))
+    first, second = ReviewItem.objects.order_by("pk")
+    moderation.keep(first, mo)
+    moderation.remove(second, mo, Category.SPAM)
+    assert (statuses(client, kept), statuses(client, removed)) == (LIVE, DEAD)
 
 
 # ── Strangers ───────────────────────────────────────────────────────────────────────────────────
@@ -262,25 +348,65 @@ def test_report_carries_the_link(client, share):
     assert f"http://127.0.0.1:8000/s/{share.token}/</textarea>" in form
 
 
-def test_all_dead_links_look_the_same_to_strangers(client, ada):
-    def dead(**fields) -> str:
-        return page(factories.create_share(hang(ada), **fields))
+def dead_links(cast) -> list[str]:
+    """One token of every way in which a link shows nothing, and some that never were one."""
 
-    now = timezone.now()
-    paths = [
-        dead(expires_at=now),
-        dead(state=Share.State.ENDED, ended_at=now),
-        dead(state=Share.State.STOPPED, ended_at=now),
-        dead(state=Share.State.REMOVED, ended_at=now),
-        dead(state=Share.State.REVIEW),
-        "/s/never-made/",
+    def dead(user, **fields) -> str:
+        return factories.create_share(hang(user), **fields).token
+
+    now, ada = timezone.now(), factories.create_user("dora@example.org")
+    tokens = [
+        dead(ada, expires_at=now),
+        dead(ada, state=Share.State.ENDED, ended_at=now),
+        dead(ada, state=Share.State.STOPPED, ended_at=now),
+        dead(ada, state=Share.State.REMOVED, ended_at=now),
+        dead(ada, state=Share.State.REVIEW),
     ]
-    answers = [client.get(path) for path in paths]
+    for fields in PICTURE.values():
+        link = factories.create_share(hang(ada))
+        Avatar.objects.filter(pk=link.avatar_id).update(**fields)
+        tokens.append(link.token)
+    for number, fields in enumerate(PERSON.values()):
+        person = factories.create_user(f"person{number}@example.org")
+        tokens.append(dead(person))
+        cast.objects.filter(pk=person.pk).update(**fields)
+    return [*tokens, "never-made", "A" * 32, "A" * 1000, "é", "%00", "a%00b", "..", "%2e"]
+
+
+@pytest.mark.parametrize("what", ["", "picture.webp"])
+def test_all_dead_links_look_the_same_to_strangers(client, share, what, django_assert_num_queries):
+    answers = []
+    for token in dead_links(type(share.user)):
+        # The same work for all: a clock tells no more than the page.
+        with django_assert_num_queries(1):
+            answers.append(client.get(f"/s/{token}/{what}"))
     assert {answer.status_code for answer in answers} == {410}
     assert len({answer.content for answer in answers}) == 1
-    assert GONE in answers[0].content.decode()
+    for answer in answers:
+        del answer.headers["X-Request-ID"]  # of every answer its own
+    assert len({str(sorted(answer.headers.items())) for answer in answers}) == 1
+    assert not any(answer.cookies for answer in answers)
+    [said] = {answer.content.decode() for answer in answers}
+    assert (GONE in said) is (what == "")
+    headers = answers[0].headers
+    assert headers["Cache-Control"] == "private, no-store"
+    assert "noindex" in headers["X-Robots-Tag"]
     # As all pages, on a clone too.
-    assert "default-src 'none'" in answers[0].headers["Content-Security-Policy"]
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+
+
+def test_a_live_link_costs_what_a_dead_one_costs(client, share, django_assert_num_queries):
+    for path in (page(share), picture(share)):
+        with django_assert_num_queries(1):
+            assert client.get(path).status_code == 200
+
+
+def test_a_browser_cannot_ask_whether_its_copy_is_still_good(client, share):
+    answer = client.get(picture(share))
+    assert {"ETag", "Last-Modified", "Expires"} & set(answer.headers) == set()
+    share.avatar.shares.all().stop(timezone.now())
+    headers = {"If-None-Match": "*", "If-Modified-Since": "Sun, 22 Nov 2026 10:00:00 GMT"}
+    assert client.get(picture(share), headers=headers).status_code == 410
 
 
 def test_a_form_cannot_be_sent_to_a_share(client, share):

@@ -91,7 +91,7 @@ def test_the_page_shows_the_notice_and_the_picture_blurred(mos, takedown, avatar
 
 
 def test_one_press_removes_answers_and_records(mos, mo, takedown, avatar):
-    form = {"act": "remove", "remove-category": "consent", "remove-note": "clear", **CHECKED}
+    form = {"act": "remove", "remove-category": "people", "remove-note": "clear", **CHECKED}
     answer = mos.post(path(takedown), form, follow=True)
     assert "1 picture removed. The sender and the owner get a letter." in answer.content.decode()
     avatar.refresh_from_db()
@@ -103,7 +103,7 @@ def test_one_press_removes_answers_and_records(mos, mo, takedown, avatar):
 
 @pytest.mark.parametrize("missing", [*CHECKED, "remove-category"])
 def test_nothing_is_removed_before_everything_is_checked(mos, takedown, avatar, missing):
-    form = {"act": "remove", "remove-category": "consent", "remove-note": "my words", **CHECKED}
+    form = {"act": "remove", "remove-category": "people", "remove-note": "my words", **CHECKED}
     del form[missing]
     answer = mos.post(path(takedown), form)
     assert (answer.status_code, "my words" in answer.content.decode()) == (422, True)
@@ -121,7 +121,7 @@ def test_refusing_needs_a_reason(mos, takedown, avatar):
 
 def test_what_somebody_else_decided_is_not_decided_again(mos, mo, takedown, avatar):
     takedowns.refuse(takedown, actor=mo, reason="No.", now=timezone.now())
-    form = {"act": "remove", "remove-category": "consent", **CHECKED}
+    form = {"act": "remove", "remove-category": "people", **CHECKED}
     answer = mos.post(path(takedown), form, follow=True)
     assert "Somebody decided this a moment ago." in answer.content.decode()
     avatar.refresh_from_db()
@@ -131,7 +131,7 @@ def test_what_somebody_else_decided_is_not_decided_again(mos, mo, takedown, avat
 def test_only_staff_with_the_permission_decide(client, takedown, avatar):
     clerk = factories.create_user(is_staff=True)
     client.force_login(clerk)
-    form = {"act": "remove", "remove-category": "consent", **CHECKED}
+    form = {"act": "remove", "remove-category": "people", **CHECKED}
     assert client.post(path(takedown), form).status_code == 403
     clerk.user_permissions.add(Permission.objects.get(codename="decide_takedown"))
     assert "Takedowns" in client.get("/admin/").content.decode()
@@ -157,7 +157,21 @@ def test_a_notice_whose_pictures_left_with_their_account_can_only_be_refused(mos
     text = mos.get(path(takedown)).content.decode()
     assert "None is left" in text
     assert 'value="remove"' not in text
-    form = {"act": "remove", "remove-category": "consent", **CHECKED}
+    form = {"act": "remove", "remove-category": "people", **CHECKED}
     assert mos.post(path(takedown), form).status_code == 200
+    takedown.refresh_from_db()
+    assert takedown.state == Takedown.State.OPEN
+
+
+def test_nobody_decides_about_a_picture_of_their_own(mos, mo):
+    takedown = factories.create_takedown(hang(mo))
+    text = mos.get(path(takedown)).content.decode()
+    assert "One of these pictures is your own" in text
+    assert 'name="act"' not in text
+    for form in (
+        {"act": "remove", "remove-category": "people", **CHECKED},
+        {"act": "refuse", "refuse-reason": "It is fine."},
+    ):
+        assert mos.post(path(takedown), form).status_code == 403
     takedown.refresh_from_db()
     assert takedown.state == Takedown.State.OPEN

@@ -4,9 +4,12 @@ Knows the factories, the verbs and the books.
 """
 
 import io
+import json
+import uuid
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils import timezone
@@ -14,15 +17,28 @@ from PIL import Image
 
 from accounts import auditing as accounts_auditing
 from accounts.models import Decision, Kind, Transfer
-from avatars import auditing, imaging, journal, safekeeping, sharing, storage, takedowns
+from avatars import (
+    auditing,
+    exporting,
+    imaging,
+    journal,
+    moderation,
+    replies,
+    reviewing,
+    safekeeping,
+    sharing,
+    storage,
+    takedowns,
+)
 from avatars.models import (
     Avatar,
     BlockedPicture,
+    Category,
     FileState,
-    Period,
     Quality,
     Removal,
-    RemovalReason,
+    ReviewItem,
+    ReviewKind,
     Share,
     State,
     StoredFile,
@@ -38,7 +54,7 @@ pytestmark = pytest.mark.django_db
 def hang_portrait(user, **fields) -> Avatar:
     """An avatar with a face on it, as the delivery stores and hashes it."""
     raw = pictures.encoded(pictures.avatar(), "PNG")
-    made = imaging.render_avatar(raw, mark_id="a" * 32)
+    made = imaging.render_avatar(raw, mark_id=uuid.uuid4().hex)
     file = factories.create_file(user, "avatars", "webp", made.master)
     thumb = factories.create_file(user, "avatars", "webp", made.thumb)
     return hang(user, file=file, thumb=thumb, near_hash=made.near_hash, **fields)
@@ -49,14 +65,14 @@ def avatar(ada) -> Avatar:
     return hang_portrait(ada)
 
 
-def remove(avatar: Avatar, mo, category=RemovalReason.SEXUAL, **fields) -> bool:
-    named = {"reason": "seen", "give_back": False, **fields}
-    return takedowns.remove_picture(avatar, actor=mo, category=category, **named)
+def remove(avatar: Avatar, mo, category=Category.SEXUAL, **fields) -> bool:
+    """Whether a notice about it took it down."""
+    return accept(factories.create_takedown(avatar), mo, category=category, **fields) == 1
 
 
 def accept(takedown: Takedown, mo, **fields) -> int:
     named = {
-        "category": RemovalReason.CONSENT,
+        "category": Category.PEOPLE,
         "reason": "seen",
         "give_back": False,
         "checked": ["shows"],
@@ -90,10 +106,15 @@ def test_a_removed_picture_is_gone_with_every_size_and_its_link(avatar, mo, clie
     assert books() == []
 
 
-def test_removing_twice_is_removing_once(avatar, mo):
-    assert (remove(avatar, mo), remove(avatar, mo, give_back=True)) == (True, False)
-    assert Removal.objects.count() == Decision.objects.count() == 1
+def test_removing_twice_is_removing_once_and_credits_asked_for_later_come_once(avatar, mo):
+    assert (remove(avatar, mo), remove(avatar, mo)) == (True, False)
+    assert Decision.objects.filter(act="picture_taken_down").count() == 1
     assert not Transfer.objects.filter(kind=Kind.GOODWILL).exists()
+    for _twice in range(2):
+        assert not remove(avatar, mo, give_back=True)
+    assert Removal.objects.get().credits_back == 1
+    assert Transfer.objects.filter(kind=Kind.GOODWILL).count() == 1
+    assert books() == []
 
 
 def test_it_stays_charged_unless_staff_give_the_credits_back(ada, mo):
@@ -111,7 +132,7 @@ def test_it_stays_charged_unless_staff_give_the_credits_back(ada, mo):
         2,
         mo,
     )
-    assert transfer.note == "We removed a picture: sexual content."
+    assert transfer.note == "Given back by our staff: sexual content"
     assert [removal.credits_back for removal in Removal.objects.order_by("pk")] == [0, 2]
     assert books() == []
 
@@ -131,17 +152,20 @@ def test_a_gift_cost_nothing_and_gives_nothing_back(ada, mo):
 
 
 def test_the_act_is_on_record_with_who_whose_and_why(avatar, ada, mo):
-    remove(avatar, mo, RemovalReason.HATE, reason="a symbol on the flag", give_back=True)
+    remove(avatar, mo, Category.HATE, reason="a symbol on the flag", give_back=True)
     decision = Decision.objects.about("avatar", avatar.public_id).get()
-    assert (decision.actor, decision.person, decision.act) == (mo, ada, "picture_removed")
-    assert (decision.category, decision.reason) == ("hate", "a symbol on the flag")
+    assert (decision.actor, decision.person, decision.act) == (mo, ada, "picture_taken_down")
+    # What staff wrote about the notice is not about its owner, who may read this.
+    assert (decision.category, decision.reason) == ("hate", "hate")
     assert decision.after == {"credits_back": 1, "evidence_kept": False}
+    record = Decision.objects.get(act="takedown_accepted")
+    assert (record.person, record.reason) == (None, "a symbol on the flag")
 
 
 def test_under_18_keeps_the_files_as_evidence_where_nobody_sees_them(avatar, mo, client, ada):
     share = factories.create_share(avatar)
     Avatar.objects.filter(pk=avatar.pk).update(trashed_at=timezone.now() - timedelta(days=31))
-    remove(avatar, mo, RemovalReason.MINORS)
+    remove(avatar, mo, Category.MINORS)
     safekeeping.erase_due()
     avatar.refresh_from_db()
     assert storage.read(avatar.master_key)
@@ -175,6 +199,50 @@ def test_storage_away_does_not_keep_a_picture_up(avatar, mo, monkeypatch):
     near = BlockedPicture.objects.filter(kind=BlockedPicture.Kind.NEAR)
     assert [row.digest for row in near] == [avatar.near_hash]
     assert books() == []
+
+
+def test_no_export_made_before_holds_a_removed_picture(avatar, mo, ada):
+    exporting.ask(ada, timezone.now())
+    exporting.prepare_due()
+    export = ada.exports.get()
+    key = export.file.key
+    assert storage.pieces(key)
+    remove(avatar, mo)
+    safekeeping.erase_due()
+    export.refresh_from_db()
+    assert export.file is None
+    with pytest.raises(storage.Missing):
+        storage.read(key)
+
+
+def test_neither_side_learns_who_the_other_is(avatar, ada, mo, client, mailoutbox):
+    """On any page, in any letter, and in the owner's own export."""
+    type(ada).objects.filter(pk=ada.pk).update(display_name="Ada Lovelace")
+    share = factories.create_share(avatar)
+    takedown = factories.create_takedown(avatar, links=f"http://127.0.0.1:8000/s/{share.token}/")
+    status = reverse("report_status", args=[takedown.number])
+    to_reporter = [client.get(status).content.decode()]
+    accept(takedown, mo, reason="Cleo Doe wrote twice, cleo@example.org")
+    replies.send_due()
+    to_reporter += [client.get(status).content.decode()]
+    client.force_login(ada)
+    to_owner = [
+        client.get(reverse(name, args=[number])).content.decode()
+        for name, number in (
+            ("avatar", avatar.public_id),
+            ("job", avatar.request.public_id),
+            ("job_receipt", avatar.request.public_id),
+        )
+    ]
+    to_owner += [json.dumps(list(rows), default=str) for _name, rows in exporting.tables(ada)]
+    for letter in mailoutbox:
+        side = to_owner if letter.to == [ada.email] else to_reporter
+        side.append(f"{letter.subject} {letter.body}")
+    assert (len(mailoutbox), len(to_reporter)) == (2, 3)
+    reporter = ("Cleo", "cleo@", takedown.number, takedown.what)
+    owner = (ada.email, "Lovelace", str(avatar.public_id), avatar.request.prompt, share.token)
+    assert [word for text in to_owner for word in reporter if word in text] == []
+    assert [word for text in to_reporter for word in owner if word in text] == []
 
 
 # ── It does not come back ───────────────────────────────────────────────────────────────────────
@@ -228,22 +296,63 @@ def test_a_blocked_upload_is_told_in_one_sentence(avatar, mo, ben, client):
     upload.name = "face.webp"
     answer = client.post("/faces/new/", {"photo": upload, "keep": "30d"})
     assert answer.status_code == 422
-    assert "This photo can&#x27;t be used: it shows a picture that was removed for good." in (
-        answer.content.decode()
-    )
+    sentence = "This photo can&#x27;t be used: it looks the same as a picture that was removed for"
+    assert sentence in answer.content.decode()
 
 
-def test_a_picture_like_a_removed_one_is_not_shared_again(avatar, mo, ben):
-    bens, other = hang_portrait(ben), hang(ben, near_hash="0123456789abcdef")
+def test_a_picture_like_a_removed_one_shows_nothing_until_a_person_has_looked(
+    avatar, mo, ben, client
+):
+    bens, other = hang_portrait(ben), hang(ben, near_hash="0123456789abcdef" * 4)
     remove(avatar, mo)
-    with pytest.raises(sharing.ShareRefused, match="blocked"):
-        sharing.share(bens, period=Period.WEEK, with_words=False, now=timezone.now())
-    assert factories.create_share(other).pk
+    share = factories.create_share(bens)
+    item = ReviewItem.objects.get()
+    assert (item.kind, item.avatar, share.state) == ("lookalike", bens, Share.State.REVIEW)
+    assert client.get(f"/s/{share.token}/").status_code == 410
+    client.force_login(ben)
+    text = client.get(reverse("avatar_share", args=[bens.public_id])).content.decode()
+    assert "This picture looks like one we removed for good, so a person looks at it first." in text
+    assert factories.create_share(other).state == Share.State.LIVE
+    moderation.keep(item, mo)
+    assert client.get(f"/s/{share.token}/").status_code == 200
+    # Seen once, it is not asked about again.
+    sharing.stop(bens, timezone.now())
+    assert factories.create_share(bens).state == Share.State.LIVE
+    assert not ReviewItem.objects.waiting().filter(avatar=bens).exists()
+
+
+def test_what_a_person_let_show_by_mistake_is_held_again_by_an_undo(avatar, mo, ben):
+    bens = hang_portrait(ben)
+    remove(avatar, mo)
+    share = factories.create_share(bens)
+    item = ReviewItem.objects.get(kind=ReviewKind.LOOKALIKE)
+    moderation.keep(item, mo)
+    moderation.undo(item, mo)
+    share.refresh_from_db()
+    assert share.state == Share.State.REVIEW
+    moderation.remove(item, mo, Category.SEXUAL)
+    share.refresh_from_db()
+    assert share.state == Share.State.REMOVED
+
+
+def test_a_grave_notice_still_holds_what_a_moderator_found_unlike(avatar, mo, ben):
+    bens = hang_portrait(ben)
+    remove(avatar, mo)
+    share = factories.create_share(bens)
+    notice = factories.create_takedown(bens, kind="intimate")
+    takedowns.refuse(notice, actor=mo, reason="No.", now=timezone.now())
+    share.refresh_from_db()
+    assert share.state == Share.State.REVIEW
+    again = factories.create_takedown(bens, kind="other")
+    assert not again.holds
+    moderation.keep(ReviewItem.objects.get(), mo)
+    share.refresh_from_db()
+    assert share.state == Share.State.LIVE
 
 
 @pytest.mark.parametrize(
     ("category", "is_blocked"),
-    [(RemovalReason.CONSENT, True), (RemovalReason.MINORS, True), (RemovalReason.SPAM, False)],
+    [(Category.PEOPLE, True), (Category.MINORS, True), (Category.SPAM, False)],
 )
 def test_the_photo_of_somebody_who_never_agreed_does_not_come_back_either(
     ada, ben, mo, category, is_blocked
@@ -251,7 +360,7 @@ def test_the_photo_of_somebody_who_never_agreed_does_not_come_back_either(
     content = factories.portrait()
     photo = photo_of(content, ada)
     wish = factories.create_request_in(State.READY, ada, photo=photo)
-    remove(factories.create_avatar(ada, wish, near_hash="0123456789abcdef"), mo, category)
+    remove(factories.create_avatar(ada, wish, near_hash="0123456789abcdef" * 4), mo, category)
     if is_blocked:
         with pytest.raises(safekeeping.PhotoBlocked):
             photo_of(content, ben)
@@ -263,12 +372,12 @@ def test_the_photo_of_somebody_who_never_agreed_does_not_come_back_either(
 
 
 def test_an_accepted_notice_removes_all_its_pictures_at_once(ada, ben, mo):
-    hers, his = hang_portrait(ada), hang(ben, near_hash="0123456789abcdef")
-    bystander = hang(ben, near_hash="fedcba9876543210")
+    hers, his = hang_portrait(ada), hang(ben, near_hash="0123456789abcdef" * 4)
+    bystander = hang(ben, near_hash="fedcba9876543210" * 4)
     takedown = factories.create_takedown(hers, his)
     assert accept(takedown, mo) == 2
     takedown.refresh_from_db()
-    assert (takedown.state, takedown.category) == (Takedown.State.REMOVED, "consent")
+    assert (takedown.state, takedown.category) == (Takedown.State.REMOVED, "people")
     assert list(Avatar.objects.filter(hidden=False)) == [bystander]
     record = Decision.objects.about("takedown", takedown.number).get()
     assert (record.act, record.after) == (
@@ -340,6 +449,106 @@ def test_staff_are_called_once_in_the_last_six_hours(avatar, caplog):
     assert near.number not in caplog.text
 
 
+# ── Both desks ──────────────────────────────────────────────────────────────────────────────────
+
+
+def reported(avatar: Avatar) -> ReviewItem:
+    return moderation.put_on_desk(ReviewKind.REPORT, avatar=avatar)
+
+
+def test_a_takedown_makes_the_moderators_removal_final(avatar, mo, ada):
+    factories.create_share(avatar)
+    item = reported(avatar)
+    moderation.remove(item, mo, Category.SPAM)
+    keys = [avatar.file.key, avatar.thumb.key]
+    assert remove(avatar, mo)
+    removal = Removal.objects.get()
+    assert (removal.is_final, removal.category) == (True, "sexual")
+    assert set(StoredFile.objects.filter(key__in=keys).values_list("state", flat=True)) == {
+        FileState.DOOMED
+    }
+    with pytest.raises(reviewing.Stale):
+        moderation.undo(item, mo)
+    assert BlockedPicture.objects.filter(digest=avatar.near_hash).exists()
+    assert Decision.objects.filter(act="decision_undone").count() == 0
+    assert books() == []
+
+
+@pytest.mark.parametrize("first", ["moderators", "takedown"])
+def test_evidence_stays_evidence_whoever_called_it_so(avatar, mo, first):
+    Avatar.objects.filter(pk=avatar.pk).update(trashed_at=timezone.now() - timedelta(days=29))
+    if first == "moderators":
+        moderation.remove(reported(avatar), mo, Category.MINORS)
+        remove(avatar, mo, Category.SPAM)
+    else:
+        item = reported(avatar)
+        remove(avatar, mo, Category.MINORS)
+        moderation.remove(item, mo, Category.SPAM)
+    with time_machine.travel(timezone.now() + timedelta(days=31)):
+        safekeeping.erase_due()
+    avatar.refresh_from_db()
+    assert storage.read(avatar.master_key)
+    assert (avatar.hidden, Removal.objects.get().category) == (True, "minors")
+
+
+def test_evidence_is_not_put_up_again_by_an_undo(avatar, mo):
+    item = reported(avatar)
+    moderation.remove(item, mo, Category.SPAM)
+    remove(avatar, mo, Category.MINORS)
+    with pytest.raises(reviewing.Stale):
+        moderation.undo(item, mo)
+    avatar.refresh_from_db()
+    assert avatar.hidden
+
+
+def test_an_undo_brings_the_link_back_and_an_appeal_does_not(avatar, mo, client):
+    share = factories.create_share(avatar)
+    item = reported(avatar)
+    moderation.remove(item, mo, Category.SPAM)
+    share.refresh_from_db()
+    assert share.state == Share.State.REMOVED
+    moderation.undo(item, mo)
+    assert client.get(f"/s/{share.token}/").status_code == 200
+    assert not Removal.objects.exists()
+    moderation.remove(item, mo, Category.SPAM)
+    appeal = moderation.put_on_desk(ReviewKind.APPEAL, avatar=avatar)
+    moderation.answer(appeal, mo, granted=True)
+    assert client.get(f"/s/{share.token}/").status_code == 410
+    avatar.refresh_from_db()
+    assert (avatar.hidden, Removal.objects.exists()) == (False, False)
+
+
+def test_an_undo_leaves_a_link_held_by_a_notice_of_meanwhile(avatar, mo):
+    share = factories.create_share(avatar)
+    item = reported(avatar)
+    moderation.remove(item, mo, Category.SPAM)
+    factories.create_takedown(avatar, kind="intimate")
+    moderation.undo(item, mo)
+    share.refresh_from_db()
+    assert share.state == Share.State.REVIEW
+
+
+def test_a_note_written_after_a_removal_does_not_hide_it_from_the_undo(avatar, mo):
+    item = reported(avatar)
+    moderation.remove(item, mo, Category.SPAM)
+    reviewing.add_note(item, mo, "on second thoughts")
+    moderation.undo(item, mo)
+    avatar.refresh_from_db()
+    assert not avatar.hidden
+
+
+def test_an_undo_puts_up_only_what_that_decision_took_down(avatar, mo):
+    first = reported(avatar)
+    second = moderation.put_on_desk(ReviewKind.FIRST_SHARE, avatar=avatar)
+    moderation.remove(first, mo, Category.SPAM)
+    moderation.remove(second, mo, Category.SPAM, gift=True)
+    moderation.undo(second, mo)
+    avatar.refresh_from_db()
+    assert avatar.hidden
+    assert Removal.objects.get().credits_back == 1
+    assert Transfer.objects.filter(kind=Kind.GOODWILL).count() == 1
+
+
 # ── The owner ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -348,11 +557,11 @@ def test_staff_are_called_once_in_the_last_six_hours(avatar, caplog):
     [(False, "It stays charged: 1 credit."), (True, "We gave you 1 credit back as a gift.")],
 )
 def test_its_owner_reads_why_and_what_it_cost(client, avatar, ada, ben, mo, give_back, sentence):
-    remove(avatar, mo, RemovalReason.COPYRIGHT, give_back=give_back)
+    remove(avatar, mo, Category.COPYRIGHT, give_back=give_back)
     path = reverse("avatar", args=[avatar.public_id])
     client.force_login(ada)
     text = client.get(path).content.decode()
-    assert "We removed this picture: copyright." in text
+    assert "We removed this picture: it belongs to somebody else." in text
     assert sentence in text
     assert "seen" not in text
     job = client.get(reverse("job", args=[avatar.request.public_id])).content.decode()

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Kind, Transfer
 from avatars import sharing, takedowns
-from avatars.models import Avatar, Period, Removal, RemovalReason, Share, Takedown
+from avatars.models import Avatar, Category, Period, Removal, Share, Takedown
 from tests import factories
 from tests.avatars.hanging import hang
 from tests.faults.test_races import at_once, books
@@ -32,9 +32,9 @@ def shared(avatar: Avatar) -> str:
 
 
 def removed(avatar: Avatar, mo, **fields) -> bool:
-    own = Avatar.objects.get(pk=avatar.pk)
-    named = {"category": RemovalReason.SEXUAL, "reason": "", "give_back": True, **fields}
-    return takedowns.remove_picture(own, actor=mo, **named)
+    notice = factories.create_takedown(avatar)
+    named = {"category": Category.SEXUAL, "reason": "", "give_back": True, **fields}
+    return takedowns.accept(notice, actor=mo, checked=[], now=timezone.now(), **named) == 1
 
 
 def visible(avatar: Avatar) -> bool:
@@ -113,7 +113,7 @@ def test_accepting_and_refusing_at_once_decide_once(ada, mo):
                 takedowns.accept(
                     own,
                     actor=mo,
-                    category=RemovalReason.SEXUAL,
+                    category=Category.SEXUAL,
                     reason="",
                     give_back=False,
                     checked=[],

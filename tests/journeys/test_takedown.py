@@ -61,14 +61,17 @@ def test_a_reported_picture_goes_for_good_and_both_sides_are_told(site):
         notice,
         act="remove",
         **ticks,
-        **{"remove-category": "consent", "remove-give_back": "on"},
+        **{"remove-category": "people", "remove-give_back": "on"},
     )
     assert decided.status_code == 302, decided.text
 
     assert stranger.browser.get(link, timeout=20).status_code == 410
     assert stranger.browser.get(f"{link}picture.webp", timeout=20).status_code == 410
     assert "We removed what you reported." in stranger.open(status)
-    assert "We removed this picture: a real person who did not agree." in ada.open(avatar)
+    assert (
+        "We removed this picture: it is about a real person who may not have agreed."
+        in ada.open(avatar)
+    )
 
     assert site.command("sweep").returncode == 0
     letters = [letter for letter in site.letters() if "removed" in letter]
@@ -82,7 +85,7 @@ def test_a_reported_picture_goes_for_good_and_both_sides_are_told(site):
     assert ben.press("/faces/new/", "/faces/consent/", **agree).status_code == 302
     refused = upload(ben, copied.content)
     assert refused.status_code == 422
-    assert "it shows a picture that was removed for good" in refused.text
+    assert "it looks the same as a picture that was removed for good" in refused.text
 
     gone = "select count(*) from avatars_storedfile where key like 'avatars/%'"
     site.wait_for(lambda: site.rows(gone) == [(0,)], 90)
