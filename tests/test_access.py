@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, path, reverse
@@ -17,6 +18,7 @@ from django.utils import timezone
 from accounts import staff_people
 from avatars import exporting
 from avatars.models import State
+from avatars.models.attempts import Breaker, Service
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -434,3 +436,39 @@ def test_a_form_without_its_token_is_refused(name, ada, adas, mo):
         assert answer.status_code in (400, 404)
     else:
         assert answer.status_code == 403
+
+
+# ── Looking changes nothing ─────────────────────────────────────────────────────────────────────
+
+# What a GET may write, and why.
+LOOKING_WRITES = {
+    # Whoever has seen the ending needs no letter of it.
+    "job": {"avatars_avatarrequest"},
+    "gallery": {"avatars_avatarrequest"},
+    "credits_return": {"accounts_purchase", "accounts_transfer", "accounts_wallet"},
+    "takedown": {"avatars_takedown"},  # claimed by whoever reads it
+}
+
+
+def everything() -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table but the sessions."""
+    with connection.cursor() as cursor:
+        found = {}
+        for table in set(connection.introspection.table_names(cursor)) - {"django_session"}:
+            cursor.execute(f'SELECT * FROM "{table}"')
+            found[table] = sorted(cursor.fetchall(), key=repr)
+    return found
+
+
+@pytest.mark.parametrize("name", [*ROWS, *DOORS])
+def test_looking_changes_nothing(name, client, ada, adas, mo):
+    client.force_login(mo if ROWS.get(name) == STAFF else ada)
+    path = address(name, adas, ada) if name in ROWS else address_of_door(name)
+    client.get("/help/")  # now its session is among the devices
+    for service in Service:
+        Breaker.of(service)  # a row comes with the first look at it
+    before = everything()
+    client.get(path)
+    after = everything()
+    changed = {table for table in before if before[table] != after[table]}
+    assert changed <= LOOKING_WRITES.get(name, set())

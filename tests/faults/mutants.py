@@ -17,6 +17,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.faults.cuts import Cut, Mutant
+from tests.faults.mutants_of_access import MUTANTS as ACCESS
 from tests.faults.mutants_of_money import MUTANTS as MONEY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -241,6 +242,7 @@ MUTANTS = (
         ],
     ),
     *MONEY,
+    *ACCESS,
 )
 
 
