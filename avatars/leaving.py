@@ -114,16 +114,19 @@ def keep_evidence(user: User, now: datetime) -> int:
     with what a report about it names and nothing else. Returns how many pictures.
     """
     kept = 0
-    for avatar in Avatar.objects.evidence(now).filter(user=user).select_related("request"):
+    for avatar in Avatar.objects.evidence(now).filter(user=user).select_related("file", "request"):
+        file, keep_until = avatar.file, avatar.evidence_until
+        if file is None or keep_until is None:
+            continue
         Evidence.objects.create(
             number=avatar.public_id,
-            file_id=avatar.file_id,
+            file=file,
             address=user.email,
             words=avatar.request.prompt,
             made_at=avatar.created_at,
-            keep_until=avatar.evidence_until,
+            keep_until=keep_until,
         )
-        StoredFile.objects.filter(pk=avatar.file_id or 0).update(user=None)
+        StoredFile.objects.filter(pk=file.pk).update(user=None)
         Avatar.objects.filter(pk=avatar.pk).update(file=None, thumb=None, trashed_at=now)
         kept += 1
     return kept
