@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import notices, people
 from accounts.models import User
@@ -122,6 +122,15 @@ def offered(user: User, person: User) -> list[dict[str, Words]]:
         for name, act in ACTS.items()
         if name != senseless and may(user, act)
     ]
+
+
+@require_safe
+@admin.site.admin_view
+def person_page(request: PersonRequest, pk: int) -> HttpResponse:
+    """The short address of a person's page, for letters and notes."""
+    if not request.user.has_perm("accounts.view_user"):
+        raise PermissionDenied
+    return redirect("admin:accounts_user_change", get_object_or_404(User, pk=pk).pk)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
