@@ -19,7 +19,7 @@ from django.utils.functional import Promise
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import notices, people
 from accounts.models import User
@@ -125,14 +125,20 @@ def offered(user: User, person: User) -> list[dict[str, Words]]:
     ]
 
 
-def way_back(request: PersonRequest) -> str:
-    """The page of ours that led here, if one did."""
+def way_back(request: PersonRequest, person: User) -> str:
+    """The page of ours that led here, or else the person's own."""
     asked = request.GET.get("next", "")
-    return asked if url_has_allowed_host_and_scheme(asked, allowed_hosts=None) else ""
+    is_ours = url_has_allowed_host_and_scheme(asked, allowed_hosts=None)
+    return asked if is_ours else reverse("admin:accounts_user_change", args=[person.pk])
 
 
-def person_page(person: User) -> str:
-    return reverse("admin:accounts_user_change", args=[person.pk])
+@require_safe
+@admin.site.admin_view
+def person_page(request: PersonRequest, pk: int) -> HttpResponse:
+    """The short address of a person's page, for letters and notes."""
+    if not request.user.has_perm("accounts.view_user"):
+        raise PermissionDenied
+    return redirect("admin:accounts_user_change", get_object_or_404(User, pk=pk).pk)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -154,13 +160,13 @@ def act_on_person(request: PersonRequest, pk: int, name: str) -> HttpResponse:
                 messages.warning(request, _("The letter about it was not sent: write to them."))
         else:
             messages.warning(request, _("Nothing changed: it was so already."))
-        return redirect(way_back(request) or person_page(person))
+        return redirect(way_back(request, person))
     context = {
         **admin.site.each_context(request),
         "title": act.title,
         "what": act.what,
         "person": person,
-        "back": way_back(request) or person_page(person),
+        "back": way_back(request, person),
         "form": form,
         "is_final": is_valid,
         "opts": User._meta,

@@ -21,6 +21,7 @@ urlpatterns = [
     path("settings/appearance/", looks.appearance, name="appearance"),
     path("settings/data/close/", leaving.close, name="account_close"),
     path("settings/data/keep/", leaving.keep, name="account_keep"),
+    path("admin/people/<int:pk>/", staff_people.person_page, name="person"),
     path("admin/people/<int:pk>/credits/", staff.give_credits, name="give_credits"),
     path("admin/purchases/<uuid:public_id>/refund/", staff.refund_purchase, name="refund_purchase"),
     path("admin/purchases/<uuid:public_id>/accept/", staff.accept_purchase, name="accept_purchase"),

@@ -113,6 +113,7 @@ ROWS = {
     "give_credits": STAFF,
     "refund_purchase": STAFF,
     "accept_purchase": STAFF,
+    "person": STAFF,
     "person_suspend": STAFF,
     "person_lift": STAFF,
     "person_devices": STAFF,
@@ -226,6 +227,7 @@ def address(name: str, adas: dict[str, object], ada) -> str:
         return reverse(name, args=[row.public_id, *extra])
     arguments = {
         "give_credits": [ada.pk],
+        "person": [ada.pk],
         "refund_purchase": [adas["credits"].public_id],
         "accept_purchase": [adas["credits"].public_id],
         **{f"person_{act}": [ada.pk] for act in (*staff_people.ACTS, "photos", "letter")},
