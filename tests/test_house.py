@@ -65,7 +65,7 @@ VERB_KNOWS = {
     "avatars.sharing": {"avatars.reviewing"},
     "avatars.exporting": {"avatars.journal"},
     "avatars.moderation": {"avatars.generation", "avatars.reviewing", "avatars.removing"},
-    "avatars.takedowns": {"avatars.removing"},
+    "avatars.takedowns": {"avatars.removing", "avatars.reviewing"},
     "avatars.watching": {"avatars.measuring", "avatars.reconciling"},
     "avatars.counting": {"avatars.measuring", "avatars.reconciling"},
     "avatars.intervening": {"avatars.generation", "avatars.sending"},
