@@ -21,10 +21,13 @@ from avatars.models import (
     Attempt,
     Avatar,
     AvatarRequest,
+    Category,
     FacePhoto,
     FileState,
+    Removal,
     ReviewItem,
     ReviewKind,
+    Share,
     State,
     StoredFile,
 )
@@ -43,7 +46,7 @@ def findings(*, files: bool = False, contents: bool = False) -> list[Finding]:
     """
     now = timezone.now()
     found = [*reserves(), *endings(), *pictures(), *slots(), *clocks(now), *journal(now), *locks()]
-    found += [*strangers(), *faces(), *desk()]
+    found += [*strangers(), *faces(), *desk(), *removals()]
     found += listing() if files else ()
     found += altered() if contents else ()
     return found
@@ -242,6 +245,18 @@ def desk() -> Iterator[Finding]:
     yield from finding("I17", "held and not on the desk", unseen.values_list("pk", flat=True))
     over = waiting.exclude(request__state=State.HELD)
     yield from finding("I17", "on the desk and not held", over.values_list("pk", flat=True))
+
+
+def removals() -> Iterator[Finding]:
+    """I18: what staff took down shows to nobody; for good, it has left no file but evidence."""
+    removed = Removal.objects.all()
+    shown = removed.filter(avatar__hidden=False)
+    yield from finding("I18", "removed and still shown", shown.values_list("avatar", flat=True))
+    linked = Share.objects.open().filter(avatar__removal__isnull=False)
+    yield from finding("I18", "removed and linked", linked.values_list("avatar", flat=True))
+    final = removed.filter(is_final=True, avatar__file__isnull=False)
+    kept = final.exclude(category=Category.MINORS).values_list("avatar", flat=True)
+    yield from finding("I18", "removed for good and its file kept", kept)
 
 
 def locks() -> Iterator[Finding]:

@@ -1,8 +1,8 @@
 """Takedowns: a notice comes in, a person decides it, and a removed picture stays away.
 
-Knows the nouns, accounts.models, `removing`, `imaging` and `storage`. The plot: `receive` a notice,
-call staff when its time gets short, then `accept` it or `refuse` it. Letters are owed by columns
-and sent by `replies`. Locks are taken wallets, avatars, notice.
+Knows the nouns, accounts.models, `removing`, `reviewing`, `imaging` and `storage`. The plot:
+`receive` a notice, call staff when its time gets short, then `accept` it or `refuse` it. Letters
+are owed by columns and sent by `replies`. Locks are taken wallets, avatars, notice, items.
 """
 
 import logging
@@ -16,8 +16,18 @@ from django.db.models import Value
 from django.db.models.functions import Coalesce
 
 from accounts.models import User, decide
-from avatars import imaging, removing, storage
-from avatars.models import Avatar, BlockedPicture, Category, Removal, Share, StoredFile, Takedown
+from avatars import imaging, removing, reviewing, storage
+from avatars.models import (
+    Avatar,
+    BlockedPicture,
+    Category,
+    Removal,
+    ReviewItem,
+    ReviewKind,
+    Share,
+    StoredFile,
+    Takedown,
+)
 from avatars.models.evidence import EVIDENCE_PERIOD
 from avatars.models.takedowns import ANSWER_WITHIN, HELD_AT_ONCE, TakedownKind, is_held
 
@@ -209,6 +219,8 @@ def remove_for_good(
         gone = {"evidence_until": Coalesce("evidence_until", Value(now + EVIDENCE_PERIOD))}
     Avatar.objects.filter(pk=avatar.pk).update(trashed_at=None, **gone)
     StoredFile.objects.filter(pk__in=files).doom(now)
+    if keeps_evidence:
+        show_to_leads(avatar)
     decide(
         actor,
         "picture_taken_down",
@@ -220,3 +232,10 @@ def remove_for_good(
     )
     logger.info("picture removed", extra={"avatar": avatar.pk, "category": category})
     return True
+
+
+def show_to_leads(avatar: Avatar) -> None:
+    """About somebody under 18: whatever of it waits at the desk, leads read the checklist there."""
+    reviewing.put_on_desk(ReviewKind.REPORT, avatar=avatar, category=Category.MINORS)
+    waiting = ReviewItem.objects.waiting().filter(avatar=avatar)
+    waiting.update(leads_only=True, category=Category.MINORS)

@@ -77,7 +77,7 @@ VERB_KNOWS = {
         "avatars.reviewing",
         "avatars.safekeeping",
     },
-    "avatars.takedowns": {"avatars.removing"},
+    "avatars.takedowns": {"avatars.removing", "avatars.reviewing"},
     "avatars.watching": {"avatars.measuring", "avatars.reconciling"},
     "avatars.counting": {"avatars.measuring", "avatars.reconciling"},
     "avatars.attending": {"avatars.safekeeping"},

@@ -100,6 +100,43 @@ def test_a_closed_account_is_not_written_to(takedown, mo, ada):
     assert [to for to, _subject in letters()] == [["cleo@example.org"]]
 
 
+def test_a_sender_killed_at_its_letter_leaves_it_owed(takedown, mo, monkeypatch):
+    accept(takedown, mo)
+
+    def killed(*_arguments: object, **_fields: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(replies, "send_mail", killed)
+        with pytest.raises(KeyboardInterrupt):
+            replies.send_due()
+    # Claimed for a while, so that nobody else sends it at the same moment.
+    replies.send_due()
+    assert ["cleo@example.org"] not in [to for to, _subject in letters()]
+    with time_machine.travel(timezone.now() + timedelta(minutes=5)):
+        replies.send_due()
+    assert [to for to, _subject in letters()].count(["cleo@example.org"]) == 1
+
+
+def test_decided_while_its_first_letter_goes_out_the_answer_is_still_owed(
+    takedown, mo, monkeypatch
+):
+    sends = replies.send_mail
+
+    def decided_meanwhile(*arguments: object, **fields: object) -> None:
+        sends(*arguments, **fields)
+        takedowns.refuse(takedown, actor=mo, reason="It is a teapot.", now=timezone.now())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(replies, "send_mail", decided_meanwhile)
+        assert replies.send_due() == 1
+    assert replies.send_due() == 1
+    assert [subject for _to, subject in letters()] == [
+        f"We have your report {takedown.number}",
+        "We looked at your report and did not remove the picture",
+    ]
+
+
 class ShutAtTheDoor(EmailBackend):
     def open(self) -> bool:
         raise ConnectionRefusedError

@@ -245,6 +245,19 @@ def test_neither_side_learns_who_the_other_is(avatar, ada, mo, client, mailoutbo
     assert [word for text in to_reporter for word in owner if word in text] == []
 
 
+def test_the_audit_finds_what_was_removed_and_is_still_there(avatar, mo, ada):
+    file, thumb = avatar.file, avatar.thumb
+    share = factories.create_share(avatar)
+    remove(avatar, mo)
+    Avatar.objects.filter(pk=avatar.pk).update(hidden=False, file=file, thumb=thumb)
+    Share.objects.filter(pk=share.pk).update(state=Share.State.LIVE, ended_at=None)
+    assert [found.sentence for found in auditing.findings() if found.invariant == "I18"] == [
+        "removed and still shown",
+        "removed and linked",
+        "removed for good and its file kept",
+    ]
+
+
 # ── It does not come back ───────────────────────────────────────────────────────────────────────
 
 
@@ -489,6 +502,24 @@ def test_evidence_stays_evidence_whoever_called_it_so(avatar, mo, first):
     avatar.refresh_from_db()
     assert storage.read(avatar.master_key)
     assert (avatar.hidden, Removal.objects.get().category) == (True, "minors")
+
+
+def test_what_a_notice_says_is_under_18_waits_at_the_desk_for_leads(avatar, mo):
+    first = moderation.put_on_desk(ReviewKind.FIRST_SHARE, avatar=avatar)
+    remove(avatar, mo, Category.MINORS)
+    sam = factories.create_moderator()
+    items = ReviewItem.objects.filter(avatar=avatar).waiting()
+    assert set(items.values_list("kind", "category", "leads_only")) == {
+        ("first_share", "minors", True),
+        ("report", "minors", True),
+    }
+    with pytest.raises(reviewing.ForLeads):
+        moderation.keep(first, sam)
+    # Whatever a lead finds, it stays away and stays evidence.
+    moderation.keep(items.get(kind="report"), mo)
+    avatar.refresh_from_db()
+    assert (avatar.hidden, avatar.file is None) == (True, False)
+    assert books() == []
 
 
 def test_evidence_is_not_put_up_again_by_an_undo(avatar, mo):
