@@ -29,6 +29,7 @@ from avatars.models import (
 from avatars.models.avatar_requests import MAIL_DELAY
 from avatars.models.pace import pace, promise
 from avatars.reviewing import (
+    AGAINST_ACTS,
     Stale,
     hand_to_lead,
     is_lead,
@@ -231,18 +232,23 @@ def answer(item: ReviewItem, moderator: User, *, granted: bool, note: str = "") 
 def set_right(item: ReviewItem, moderator: User) -> dict[str, object]:
     """A picture hangs again, or its cost is given back, once, when its files are gone. For a
     rejected description nothing moves: its credits are back, and its letter opens Create filled in.
-    A suspended person may make again.
+    A suspended person may make again, and whose sharing was stopped with it may share again.
     """
     avatar = item.avatar
     if avatar is None and item.request is None:
         item.person.lift(suspension=True)
         return {"lifted": True}
+    after: dict[str, object] = {}
+    first = Decision.objects.about(*subject_of(item)).filter(act__in=AGAINST_ACTS).last()
+    if first and first.after.get("sharing_stopped"):
+        item.person.lift()
+        after["shares_again"] = True
     if avatar is None or not avatar.hidden:
-        return {}
+        return after
     if avatar.put_up_again(None):
         Removal.objects.filter(avatar=avatar).delete()
-        return {"hangs_again": True}
-    return {"gift": give_back(avatar.request, moderator, item.category)}
+        return after | {"hangs_again": True}
+    return after | {"gift": give_back(avatar.request, moderator, item.category)}
 
 
 # ── Parts ───────────────────────────────────────────────────────────────────────────────────────
