@@ -12,11 +12,8 @@ from django.db import models
 from accounts.models import Decision, User
 from avatars.models import Avatar, AvatarRequest, Category, ReviewItem, ReviewKind, State
 from avatars.models.reviews import WHY_LIMIT
-from avatars.reviewing import put_on_desk
+from avatars.reviewing import AGAINST_ACTS, put_on_desk
 
-# The acts of the trail that an appeal is against, by what it is about.
-AGAINST_A_REQUEST = "description_rejected"
-AGAINST_A_PICTURE = ("picture_removed", "picture_taken_down")
 AGAINST_A_PERSON = "person_suspended"
 
 
@@ -51,12 +48,10 @@ class Matter:
 
     def decision(self) -> Decision | None:
         """The last decision against them; None when it was made before there was a trail."""
-        if self.avatar is not None:
-            about = Decision.objects.about("avatar", self.avatar.public_id)
-            return about.filter(act__in=AGAINST_A_PICTURE).last()
-        if self.request is not None:
-            about = Decision.objects.about("request", self.request.public_id)
-            return about.filter(act=AGAINST_A_REQUEST).last()
+        kind, row = ("avatar", self.avatar) if self.avatar else ("request", self.request)
+        if row is not None:
+            about = Decision.objects.about(kind, row.public_id)
+            return about.filter(act__in=AGAINST_ACTS).last()
         mine = Decision.objects.filter(person=self.person, act=AGAINST_A_PERSON)
         return mine.newest_first().first()
 

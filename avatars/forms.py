@@ -105,7 +105,7 @@ class AppealForm(forms.Form):
     why = TextField(
         label=_("Why is the decision wrong?"),
         max_length=WHY_LIMIT,
-        help_text=_("In your own words. Whoever decides reads the picture or description too."),
+        help_text=_("In your own words. Whoever reads this also looks at what it is about."),
         error_messages={
             "required": _("Tell us in a few words why it is wrong."),
             "max_length": _(

@@ -216,10 +216,8 @@ def near_hashes(master: bytes) -> list[str]:
     """The near hashes of a stored master, whole and trimmed a little all round or on one side: what
     somebody who brings it back has cut off is between them. Raises PictureBroken."""
     picture = _result(master)
-    boxes = (
-        [side * part // 100 for side, part in zip(picture.size * 2, box, strict=True)]
-        for box in BOXES
-    )
+    w, h = picture.size
+    boxes = ((w * a // 100, h * b // 100, w * c // 100, h * d // 100) for a, b, c, d in BOXES)
     return [_near_hash(picture.crop(box)) for box in boxes]
 
 

@@ -28,6 +28,7 @@ from avatars.models.avatar_requests import MAIL_DELAY
 from avatars.models.pace import pace, promise
 from avatars.models.takedowns import is_held
 from avatars.reviewing import (
+    AGAINST_ACTS,
     Stale,
     hand_to_lead,
     is_lead,
@@ -228,19 +229,25 @@ def answer(item: ReviewItem, moderator: User, *, granted: bool, note: str = "") 
 def set_right(item: ReviewItem, moderator: User) -> dict[str, object]:
     """A picture hangs again, or its cost is given back, once, when its files are gone. For a
     rejected description nothing moves: its credits are back, and its letter opens Create filled in.
-    A suspended person may make again.
+    A suspended person may make again, and whose sharing was stopped with it may share again.
     """
     avatar = item.avatar
     if avatar is None and item.request is None:
         item.person.lift(suspension=True)
         return {"lifted": True}
-    if avatar is None or not avatar.hidden:
-        return {}
-    avatar.request.hold.wallet.lock()  # before the picture, as everywhere
-    if removing.put_back(avatar, trashed_at=None):
-        return {"hangs_again": True}
-    avatar.end_evidence(timezone.now())
-    return {"gift": removing.give_back(avatar.request, moderator, item.category)}
+    after: dict[str, object] = {}
+    if avatar is not None and avatar.hidden:
+        avatar.request.hold.wallet.lock()  # before the picture, as everywhere
+        if removing.put_back(avatar, trashed_at=None):
+            after["hangs_again"] = True
+        else:
+            avatar.end_evidence(timezone.now())
+            after["gift"] = removing.give_back(avatar.request, moderator, item.category)
+    first = Decision.objects.about(*subject_of(item)).filter(act__in=AGAINST_ACTS).last()
+    if first and first.after.get("sharing_stopped"):
+        item.person.lift()
+        after["shares_again"] = True
+    return after
 
 
 # ── Parts ───────────────────────────────────────────────────────────────────────────────────────

@@ -24,7 +24,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.models import CreditPack, Kind, Pocket, Transfer, User
 from avatars import generation, words
-from avatars.models import Avatar, AvatarRequest, State
+from avatars.models import Avatar, AvatarRequest, Removal, State
 from avatars.models.avatar_requests import ENDED, UNDER_WAY
 from avatars.models.pace import place_in_line
 from avatars.views import board
@@ -271,9 +271,15 @@ def first_picture(avatar_request: AvatarRequest) -> dict[str, Any] | None:
         "height": avatar.height,
         "colour": avatar.colour,
         "gift": avatar.gift,
-        "removed": words.why_removed(avatar) if avatar.hidden else "",
+        **(removal(avatar) if avatar.hidden else {}),
         "purged": avatar.file is None,
     }
+
+
+def removal(avatar: Avatar) -> dict[str, Any]:
+    """`removed`: the reason; `is_told`: the viewer tells more."""
+    told = Removal.objects.filter(avatar=avatar)
+    return {"removed": words.why_removed(avatar), "is_told": told.exists()}
 
 
 def ending(avatar_request: AvatarRequest, user: User) -> dict[str, Any]:

@@ -20,7 +20,14 @@ def why_removed(avatar: Avatar) -> str:
 
 
 def decided_against(matter: Matter) -> str:
-    """The decision, with its reason, in the words it was first told in."""
+    """The decision, with its reason, in the words it was first told in, and what else it did."""
+    decision = matter.decision()
+    if matter.is_against_them() and decision and decision.after.get("sharing_stopped"):
+        return f"{reason_against(matter)} {gettext('With it our staff stopped your sharing.')}"
+    return reason_against(matter)
+
+
+def reason_against(matter: Matter) -> str:
     if matter.avatar is not None:
         if matter.avatar.hidden:
             return why_removed(matter.avatar)

@@ -360,6 +360,28 @@ def test_what_cost_nothing_is_not_paid_for(adas, ada, sam, lee):
     assert (wallet_of(ada), "wallet" in letter) == (before, False)
 
 
+@pytest.mark.parametrize("decide_against", [moderation.reject, moderation.remove])
+def test_whose_sharing_was_stopped_with_it_may_share_again(adas, ada, sam, lee, decide_against):
+    make = factories.create_held if decide_against is moderation.reject else None
+    item = make(ada) if make else factories.create_reported(ada)
+    decide_against(item, sam, Category.SPAM, stop_sharing=True)
+    ada.refresh_from_db()
+    assert ada.sharing_stopped_at is not None
+    wish = item.request or item.avatar.request
+    assert "With it our staff stopped your sharing." in adas.get(page(wish)).text
+    answered(page(wish), adas, lee, granted=True)
+    ada.refresh_from_db()
+    assert ada.sharing_stopped_at is None
+
+
+def test_a_stop_of_sharing_that_came_for_another_reason_stays(adas, ada, sam, lee):
+    wish = rejected(ada, sam)
+    ada.stop_sharing(timezone.now())
+    answered(page(wish), adas, lee, granted=True)
+    ada.refresh_from_db()
+    assert ada.sharing_stopped_at is not None
+
+
 def test_an_undone_removal_pays_nothing_when_its_appeal_is_granted(adas, ada, sam, lee):
     item = factories.create_reported(ada)
     moderation.remove(item, sam, Category.SPAM)

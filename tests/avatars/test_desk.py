@@ -238,6 +238,8 @@ def test_only_leads_reach_the_suspension_and_come_back_from_it(sams, client, ada
     client.force_login(lee)
     assert f'href="{there}"' in client.get(path(item)).text
     assert client.post(there, {"reason": " "}).status_code == 422
+    elsewhere = there.replace(path(item), "//evil.example/")
+    assert "evil.example" not in client.get(elsewhere).text.split("<main")[-1]
     assert f'href="{path(item)}">Cancel' in client.post(there, {"reason": "spam all day"}).text
     sent = client.post(there, {"reason": "spam all day", "confirmed": "yes"}, follow=True)
     assert sent.redirect_chain == [(path(item), 302)]
