@@ -328,6 +328,7 @@ def test_what_a_notice_removed_is_gone_for_good_and_its_cost_comes_back(adas, ad
     answered(page(avatar.request), adas, lee, granted=True)
     assert "you can make it again" in adas.get(page(avatar.request)).text
     assert wallet_of(ada) == before + avatar.request.cost
+    moderation.keep(ReviewItem.objects.waiting().get(), lee)  # what it asked leads to look at
     safekeeping.erase_due()
     avatar.refresh_from_db()
     assert (avatar.hidden, avatar.file) == (True, None)
