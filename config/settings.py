@@ -83,6 +83,10 @@ def remembered_port() -> int:
 SITE_PORT = env.int("SITE_PORT", default=remembered_port())
 SITE_URL = env.str("PUBLIC_BASE_URL", default="") or f"http://127.0.0.1:{SITE_PORT}"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+if not DEBUG and "*" in ALLOWED_HOSTS:
+    raise ImproperlyConfigured(
+        "ALLOWED_HOSTS names hosts: letters would link to whatever is asked."
+    )
 CSRF_TRUSTED_ORIGINS = [] if DEBUG else [SITE_URL.rstrip("/")]
 PROXY_COUNT = env.int("PROXY_COUNT", default=0)
 

@@ -3,6 +3,7 @@
 Runs the settings in processes of their own, with an environment of their own.
 """
 
+import ast
 import os
 import subprocess
 import sys
@@ -72,6 +73,38 @@ def test_a_deployment_has_nothing_that_django_would_warn_of(tmp_path):
     assert checked.stdout == "System check identified no issues (0 silenced).\n"
 
 
+COOKIES = {
+    "SESSION_COOKIE_SECURE": True,
+    "SESSION_COOKIE_HTTPONLY": True,
+    "SESSION_COOKIE_SAMESITE": "Lax",
+    "CSRF_COOKIE_SECURE": True,
+    "CSRF_COOKIE_HTTPONLY": True,
+    "CSRF_COOKIE_SAMESITE": "Lax",
+    "SECURE_HSTS_SECONDS": 31_536_000,
+    "SECURE_SSL_REDIRECT": True,
+}
+
+
+def test_cookies_of_a_deployment_travel_encrypted_and_no_script_reads_them(tmp_path):
+    assert ast.literal_eval(load(tmp_path, DEPLOYMENT, *COOKIES).stdout) == COOKIES
+
+
+@pytest.mark.parametrize(
+    ("proxies", "expected"),
+    [({}, (0, None)), ({"PROXY_COUNT": "1"}, (1, ("HTTP_X_FORWARDED_PROTO", "https")))],
+)
+def test_what_is_forwarded_is_believed_of_known_proxies_alone(tmp_path, proxies, expected):
+    names = ("ALLAUTH_TRUSTED_PROXY_COUNT", "SECURE_PROXY_SSL_HEADER")
+    loaded = load(tmp_path, DEPLOYMENT | proxies, *names)
+    assert tuple(ast.literal_eval(loaded.stdout).values()) == expected
+
+
+def test_a_cache_that_hangs_costs_a_request_a_second(tmp_path):
+    (cache,) = ast.literal_eval(load(tmp_path, DEPLOYMENT, "CACHES").stdout)["CACHES"].values()
+    assert cache["BACKEND"] == "django.core.cache.backends.redis.RedisCache"
+    assert cache["OPTIONS"] == {"socket_connect_timeout": 0.5, "socket_timeout": 1}
+
+
 @pytest.mark.parametrize("name", [name for name in DEPLOYMENT if name != "DEBUG"])
 def test_a_deployment_that_lacks_a_variable_does_not_start_and_names_it(tmp_path, name):
     environment = {key: value for key, value in DEPLOYMENT.items() if key != name}
@@ -91,12 +124,15 @@ def test_everything_missing_is_named_in_one_sentence(tmp_path):
         {"FACE_GEN_URL": "http://127.0.0.1:9/api/"},
         {"STRIPE_API_URL": "http://localhost:9"},
         {"CELERY_BROKER_URL": "memory://localhost/"},
+        {"ALLOWED_HOSTS": "likeness.example,*"},
         {"CACHE_URL": "locmemcache://likeness"},
         {"CACHE_URL": "dummycache://"},
         {"CACHE_URL": "filecache:///tmp/cache"},
     ],
 )
-def test_a_deployment_refuses_stand_ins_and_what_only_one_process_can_reach(tmp_path, unsafe):
+def test_a_deployment_refuses_stand_ins_any_host_and_what_only_one_process_can_reach(
+    tmp_path, unsafe
+):
     assert load(tmp_path, {**DEPLOYMENT, **unsafe}, "DEBUG").returncode != 0
 
 

@@ -168,7 +168,9 @@ MUTANTS = (
             'if not DEBUG and CACHES["default"]["BACKEND"] !=',
             "if DEBUG is None and 1 !=",
         ),
-        tests=[STARTS + "a_deployment_refuses_stand_ins_and_what_only_one_process_can_reach"],
+        tests=[
+            STARTS + "a_deployment_refuses_stand_ins_any_host_and_what_only_one_process_can_reach"
+        ],
     ),
     # 9 Staff
     Mutant(
