@@ -126,11 +126,12 @@ class Avatar(models.Model):
 
     def take_down(self, now: datetime, *, as_evidence: bool = False) -> bool:
         """Nobody but staff sees it any more; its objects go with the trash's period, unless they
-        are evidence. False: it was taken down already.
+        are evidence, as far as they are still there. False: it was taken down already.
         """
         standing = Avatar.objects.filter(pk=self.pk, hidden=False)
-        if as_evidence:
-            return bool(standing.update(hidden=True, evidence_until=now + EVIDENCE_PERIOD))
+        there = standing.filter(file__isnull=False)
+        if as_evidence and there.update(hidden=True, evidence_until=now + EVIDENCE_PERIOD):
+            return True
         return bool(standing.update(hidden=True, trashed_at=Coalesce("trashed_at", now)))
 
     def put_up_again(self, trashed_at: datetime | None) -> bool:
