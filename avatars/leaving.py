@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.dispatch import receiver
 from django.utils import timezone
 
@@ -96,8 +96,10 @@ def order_everything_to_go(user: User, closing: Closing) -> None:
     now = timezone.now()
     with transaction.atomic():
         safekeeping.stop_everything(user, Reason.CLOSED)
-        evidence = keep_evidence(user, now)
         shown = Avatar.objects.filter(user=user, file__isnull=False)
+        # A touch that locks them: what a lead finds now is found before, or finds no file.
+        shown.update(hidden=F("hidden"))
+        evidence = keep_evidence(user, now)
         counts = {
             "avatars": shown.count(),
             "requests": AvatarRequest.objects.filter(user=user).count(),
@@ -106,7 +108,9 @@ def order_everything_to_go(user: User, closing: Closing) -> None:
         shown.update(file=None, thumb=None, trashed_at=now)
         Export.objects.filter(user=user).end(now)
         StoredFile.objects.filter(user=user).doom(now)
-        Attempt.objects.filter(request__user=user).owe_erasure(now)
+        # By their own numbers: an answer that comes just now is not asked for again.
+        requests = AvatarRequest.objects.filter(user=user)
+        Attempt.objects.filter(request__in=requests).owe_erasure(now)
 
 
 def keep_evidence(user: User, now: datetime) -> int:

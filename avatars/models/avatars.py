@@ -5,7 +5,6 @@ Knows requests and the journal of files.
 
 import uuid
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
@@ -134,13 +133,15 @@ class Avatar(models.Model):
 
     def take_down(self, now: datetime, *, as_evidence: bool = False) -> bool:
         """Nobody but staff sees it any more; its objects go with the trash's period, unless they
-        are evidence, which is not in the trash. False: it was taken down already.
+        are evidence, as far as they are still there, which is not in the trash. False: it was taken
+        down already.
         """
         standing = Avatar.objects.filter(pk=self.pk, hidden=False)
-        gone: dict[str, Any] = {"trashed_at": Coalesce("trashed_at", now)}
-        if as_evidence:
-            gone = {"trashed_at": None, "evidence_until": now + EVIDENCE_PERIOD}
-        return bool(standing.update(hidden=True, **gone))
+        there = standing.filter(file__isnull=False)
+        kept = {"hidden": True, "trashed_at": None, "evidence_until": now + EVIDENCE_PERIOD}
+        if as_evidence and there.update(**kept):
+            return True
+        return bool(standing.update(hidden=True, trashed_at=Coalesce("trashed_at", now)))
 
     def put_up_again(self, trashed_at: datetime | None) -> bool:
         """Undo `take_down`; `trashed_at` is what it was before. False when its objects are gone."""

@@ -13,7 +13,7 @@ from accounts.models import Closing, Consent, NotEnoughCredits, Purchase, Transf
 from accounts.models.closings import Step
 from accounts.models.purchases import Payment
 from avatars import generation, leaving, safekeeping, sending
-from avatars.models import Attempt, Avatar, FacePhoto, Reason, State, StoredFile
+from avatars.models import Attempt, Avatar, Evidence, FacePhoto, Reason, State, StoredFile
 from tests import factories, lives
 from tests.faults.pairs import (
     Scene,
@@ -195,6 +195,31 @@ def test_a_photo_kept_as_its_account_closes_goes_or_is_never_kept(scene, monkeyp
         return kept, is_wholly_closed(scene)
 
     play(scene, set_up, outcome, {("kept", True), ("ConsentGone", True)})
+
+
+def test_evidence_found_as_the_account_is_emptied_is_kept_or_was_not_there_any_more(scene):
+    avatars = []
+
+    def set_up() -> list[Act]:
+        for kept in Evidence.objects.all():
+            kept.let_go(timezone.now())
+        User.objects.filter(pk=scene.ada.pk).update(is_active=True, closes_at=None)
+        Closing.objects.open().update(step=Step.CALLED_OFF)
+        enters(scene, State.CANCELLED)
+        avatars.append(factories.create_avatar(scene.ada))
+        closes(scene)()
+        begun = Closing.objects.open().get(user=scene.ada)
+        avatar = Avatar.objects.get(pk=avatars[-1].pk)
+        return [
+            lambda: leaving.order_everything_to_go(scene.ada, begun),
+            lambda: avatar.take_down(timezone.now(), as_evidence=True),
+        ]
+
+    def outcome(_emptied: object, taken_down: object) -> object:
+        found = Avatar.objects.get(pk=avatars[-1].pk).evidence_until is not None
+        return taken_down, found, Evidence.objects.filter(number=avatars[-1].public_id).count()
+
+    play(scene, set_up, outcome, {(True, True, 1), (True, False, 0)})
 
 
 # ── The closing itself ──────────────────────────────────────────────────────────────────────────
