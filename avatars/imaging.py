@@ -216,9 +216,10 @@ def near_hashes(master: bytes) -> list[str]:
     """The near hashes of a stored master, whole and trimmed a little all round or on one side: what
     somebody who brings it back has cut off is between them. Raises PictureBroken."""
     picture = _result(master)
+    width, height = picture.size
     boxes = (
-        [side * part // 100 for side, part in zip(picture.size * 2, box, strict=True)]
-        for box in BOXES
+        (width * x // 100, height * y // 100, width * to_x // 100, height * to_y // 100)
+        for x, y, to_x, to_y in BOXES
     )
     return [_near_hash(picture.crop(box)) for box in boxes]
 
