@@ -193,7 +193,7 @@ def label(category: Category | str) -> str:
 
 
 # The acts that are against the person whose description or picture it was.
-AGAINST_ACTS = ("description_rejected", "picture_removed")
+AGAINST_ACTS = ("description_rejected", "picture_removed", "picture_taken_down")
 # What the record says of an act for which nobody wrote a word.
 SAID = {
     "description_approved": _("nothing against our rules"),
