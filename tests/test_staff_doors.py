@@ -50,7 +50,6 @@ DOORS = {
     "desk_keys": DESK,
     "desk_item": DESK,
     "desk_undo": DESK,
-    "desk_suspend": LEADS,
     "takedowns": DESK,
     "takedown": DESK,
 }
@@ -58,6 +57,7 @@ DOORS = {
 LISTS = {
     "avatar": DESK,
     "facephoto": DESK,
+    "evidence": LEADS,
     "screeningrule": DESK,
     "takedown": DESK,
     "closing": {"admin"},
@@ -106,7 +106,7 @@ def arguments(name: str, rows: dict, ada: User) -> list[object]:
         return [rows["wish"].photo.public_id]
     if name in ("provider_look", "provider_fail"):
         return [rows["wish"].public_id]
-    if name in ("desk_item", "desk_undo", "desk_suspend"):
+    if name in ("desk_item", "desk_undo"):
         return [rows["held"].public_id]
     one = {"refund_purchase": rows["purchase"].public_id, "accept_purchase": rows["odd"].public_id}
     one["takedown"] = rows["takedown"].pk

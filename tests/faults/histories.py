@@ -85,8 +85,8 @@ class Outside:
     def remove(self, key: str) -> None:
         self.objects.pop(key, None)
 
-    def keys(self, folder: str) -> set[str]:
-        return {key for key in self.objects if key.startswith(f"{folder}/")}
+    def keys(self, folder: str = "") -> set[str]:
+        return {key for key in self.objects if key.startswith(folder)}
 
 
 OUTSIDE = Outside()
