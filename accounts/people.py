@@ -50,6 +50,24 @@ def lift(person: User, *, actor: User | None, reason: str) -> bool:
     return True
 
 
+def let_share(person: User, *, actor: User | None, reason: str) -> bool:
+    """What moderators stopped may be shared again, by new links and by those that still stand."""
+    with transaction.atomic():
+        if not User.objects.filter(pk=person.pk, sharing_stopped_at__isnull=False).update(
+            sharing_stopped_at=None
+        ):
+            return False
+        decide(
+            actor,
+            "sharing_allowed",
+            person=person,
+            reason=reason,
+            before={"sharing_stopped": True},
+            after={"sharing_stopped": False},
+        )
+    return True
+
+
 def end_devices(person: User, *, actor: User | None, reason: str) -> bool:
     """Sign the person out everywhere: there may always be a session that no list names."""
     with transaction.atomic():

@@ -67,6 +67,13 @@ ACTS: dict[str, Act] = {
         lambda person, actor, _facts, reason: people.lift(person, actor=actor, reason=reason),
         tell=functools.partial(notices.tell_suspended, is_suspended=False),
     ),
+    "sharing": Act(
+        "accounts.suspend_user",
+        gettext_lazy("Let share again"),
+        gettext_lazy("Moderators stopped their sharing. Links that still stand show again."),
+        gettext_lazy("%(person)s can share again."),
+        lambda person, actor, _facts, reason: people.let_share(person, actor=actor, reason=reason),
+    ),
     "devices": Act(
         "accounts.end_devices",
         gettext_lazy("Sign out everywhere"),
@@ -117,11 +124,13 @@ def offered(user: User, person: User) -> list[dict[str, Words]]:
     """The acts this member of staff can do to this person now."""
     if not user.may_act_on(person):
         return []
-    senseless = "suspend" if person.suspended_at else "lift"
+    senseless = {"suspend" if person.suspended_at else "lift"}
+    if not person.sharing_stopped_at:
+        senseless.add("sharing")
     return [
         {"address": reverse(f"person_{name}", args=[person.pk]), "title": act.title}
         for name, act in ACTS.items()
-        if name != senseless and may(user, act)
+        if name not in senseless and may(user, act)
     ]
 
 

@@ -1,6 +1,6 @@
 """Belongings: every row that the pages show to its person, as plain data for the export.
 
-Knows the nouns, `opening` and allauth's. Rows come one by one, whatever their number. Other people
+Knows the nouns, `opening`, `reviewing` and allauth's. Rows come one by one, whatever their number. Other people
 are not in them: neither who of staff decided, nor who reported, nor what staff wrote for one
 another.
 """
@@ -17,7 +17,7 @@ from django.db import models
 from django.urls import reverse
 
 from accounts.models import ConsentText, Decision, Purchase, User
-from avatars import opening
+from avatars import opening, reviewing
 from avatars.models import (
     Attempt,
     Avatar,
@@ -55,17 +55,18 @@ def tables(user: User) -> Iterator[tuple[str, Any]]:
     yield "purchases", map(purchase_row, purchases.iterator(ROWS_AT_ONCE))
     yield "consents", consents_of(user)
     decisions = Decision.objects.filter(person=user).exclude(act=NOTED).order_by("pk")
-    yield (
-        "decisions",
-        decisions.values(
-            "created_at", "act", "subject", "category", "reason", "before", "after"
-        ).iterator(ROWS_AT_ONCE),
-    )
+    yield "decisions", map(decision_row, decisions.iterator(ROWS_AT_ONCE))
     shares = Share.objects.filter(user=user).select_related("avatar").order_by("pk")
     yield "shares", map(share_row, shares.iterator(ROWS_AT_ONCE))
     reviews = ReviewItem.objects.filter(person=user).select_related("avatar", "request")
     yield "reviews", map(review_row, reviews.order_by("pk").iterator(ROWS_AT_ONCE))
     yield "exports", user.exports.order_by("pk").values("public_id", "created_at", "until")
+
+
+def decision_row(decision: Decision) -> Row:
+    columns = ("created_at", "act", "subject", "category", "reason", "before", "after")
+    row = {name: getattr(decision, name) for name in columns}
+    return row | ({"reason": ""} if decision.act in reviewing.DESK_ACTS else {})
 
 
 def profile(user: User) -> Row:

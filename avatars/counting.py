@@ -13,7 +13,7 @@ from django.db.models.functions import TruncHour
 from accounts.models import BookCheck, Kind, Purchase, Transfer, User
 from accounts.models.wallets import GIFTS
 from avatars import measuring, reconciling
-from avatars.models import AvatarRequest, Breaker, Reason, State, Takedown
+from avatars.models import AvatarRequest, Breaker, Reason, ReviewItem, State, Takedown
 from avatars.models.attempts import Service
 
 HOUR = timedelta(hours=1)
@@ -27,7 +27,7 @@ PARTS_OF_BOOKS = 2  # wallets and requests, an audit each
 
 @dataclass
 class Line:
-    """Requests in one open state: how many, since when the first waits, its nearest deadline."""
+    """What waits, in line or at a desk: how many, since when, and the nearest deadline."""
 
     count: int = 0
     oldest: datetime | None = None
@@ -84,9 +84,7 @@ def count_open(found: Figures) -> None:
         line = Line(row["n"], row["oldest"], row["deadline"])
         if row["state"] == State.QUEUED:
             found.waiting = line
-        elif row["state"] == State.HELD:
-            found.review = line
-        else:
+        elif row["state"] != State.HELD:  # what is held waits at the desk, and is counted there
             found.under_way += line.count
 
 
@@ -132,6 +130,9 @@ def count_elsewhere(found: Figures, now: datetime, midnight: datetime) -> None:
         "notices": one(Takedown.objects.waiting().order_by(), Count("pk")),
         "noticed_at": one(Takedown.objects.waiting().order_by(), Min("created_at")),
         "notice_due": one(Takedown.objects.waiting().order_by(), Min("deadline_at")),
+        "reviews": one(ReviewItem.objects.waiting(), Count("pk")),
+        "reviewed_since": one(ReviewItem.objects.waiting(), Min("created_at")),
+        "review_due": one(ReviewItem.objects.waiting(), Min("deadline_at")),
         "parts": one(BookCheck.objects.all(), Count("pk")),
         "checked_at": one(BookCheck.objects.all(), Min("ran_at")),
         "findings": one(BookCheck.objects.all(), Sum("findings")),
@@ -147,6 +148,7 @@ def count_elsewhere(found: Figures, now: datetime, midnight: datetime) -> None:
     found.undelivered, found.odd_purchases = told["undelivered"] or 0, told["odd"] or 0
     found.sign_ups = told["sign_ups"] or 0
     found.disputes = max(0, (told["disputed"] or 0) - (told["won"] or 0))
+    found.review = Line(told["reviews"] or 0, told["reviewed_since"], told["review_due"])
     found.takedowns = Line(told["notices"] or 0, told["noticed_at"], told["notice_due"])
     found.checked_at = told["checked_at"] if told["parts"] == PARTS_OF_BOOKS else None
     found.findings = told["findings"] or 0

@@ -194,6 +194,15 @@ def label(category: Category | str) -> str:
 
 # The acts that are against the person whose description or picture it was.
 AGAINST_ACTS = ("description_rejected", "picture_removed", "picture_taken_down")
+# All that is decided at the desks. What is written beside it is staff's own; the person reads the
+# category, in our words.
+DESK_ACTS = frozenset(
+    {
+        *AGAINST_ACTS,
+        *("description_approved", "picture_kept", "decision_undone", "escalated", "noted"),
+        *("appeal_granted", "appeal_denied"),
+    }
+)
 # What the record says of an act for which nobody wrote a word.
 SAID = {
     "description_approved": _("nothing against our rules"),

@@ -116,6 +116,7 @@ ROWS = {
     "person": STAFF,
     "person_suspend": STAFF,
     "person_lift": STAFF,
+    "person_sharing": STAFF,
     "person_devices": STAFF,
     "person_limits": STAFF,
     "person_roles": STAFF,

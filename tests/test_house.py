@@ -70,7 +70,7 @@ VERB_KNOWS = {
     "avatars.sharing": {"avatars.reviewing"},
     "avatars.appealing": {"avatars.reviewing"},
     "avatars.exporting": {"avatars.journal", "avatars.belongings"},
-    "avatars.belongings": {"avatars.opening"},
+    "avatars.belongings": {"avatars.opening", "avatars.reviewing"},
     "avatars.moderation": {
         "avatars.generation",
         "avatars.removing",

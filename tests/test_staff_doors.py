@@ -37,6 +37,7 @@ DOORS = {
     "person": ALL,
     "person_suspend": LEADS,
     "person_lift": LEADS,
+    "person_sharing": LEADS,
     "person_devices": MONEY,
     "person_limits": LEADS,
     "person_roles": {"admin"},

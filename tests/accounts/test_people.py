@@ -180,6 +180,19 @@ def test_lifting_lets_them_make_again(staff, ada):
     assert [row[0] for row in trail(ada)] == ["person_suspended", "suspension_lifted"]
 
 
+def test_whose_sharing_was_stopped_may_be_let_share_again_once(staff, ada):
+    lead = as_(staff("lead"))
+    address = reverse("person_sharing", args=[ada.pk])
+    assert address not in lead.get(reverse("person", args=[ada.pk]), follow=True).text
+    ada.stop_sharing(timezone.now())
+    assert address in lead.get(reverse("person", args=[ada.pk]), follow=True).text
+    act(lead, "sharing", ada)
+    act(lead, "sharing", ada)
+    ada.refresh_from_db()
+    assert ada.sharing_stopped_at is None
+    assert [row[0] for row in trail(ada)] == ["sharing_allowed"]
+
+
 def test_suspending_twice_is_one_decision(staff, ada):
     lead = as_(staff("lead"))
     act(lead, "suspend", ada)

@@ -113,11 +113,13 @@ def test_the_words_agreed_to_and_the_owners_own_appeal_are_in_it_and_staffs_note
     grace.user.consents.give(grace.user, "terms", "2020", text=text, address=None)
     decide(ben, "noted", person=grace.user, reason="seems to be a friend of Ben's")
     decide(ben, "photo_opened", person=grace.user, reason="a report", after={"role": "lead"})
+    decide(ben, "picture_kept", person=grace.user, reason="known from school")
     box = made(grace.user)
     assert text in [row["text"] for row in rows(box, "consents")]
     words = {row["kind"]: row["your_words"] for row in rows(box, "reviews")}
     assert words == {"description": "", "first_share": "", "appeal": f"I sail {lives.WORDS}"}
-    acts = {row["act"] for row in rows(box, "decisions")}
-    assert acts == {"credits_given", "photo_opened"}
+    told = {row["act"]: row["reason"] for row in rows(box, "decisions")}
+    assert told.keys() == {"credits_given", "photo_opened", "picture_kept"}
+    assert (told["photo_opened"], told["picture_kept"]) == ("a report", "")
     [share] = rows(box, "shares")
     assert share["address"].endswith(f"/s/{Share.objects.get(user=grace.user).token}/")

@@ -17,7 +17,7 @@ from accounts import auditing as accounts_auditing
 from accounts import people
 from accounts.models import BookCheck, Kind, Purchase
 from avatars import auditing, counting, dashboard
-from avatars.models import AvatarRequest, State
+from avatars.models import AvatarRequest, ReviewItem, State
 from avatars.models.attempts import Breaker, Service
 from config import roles
 from tests import factories
@@ -102,6 +102,15 @@ def test_review_tells_the_nearest_deadline():
     shown = dashboard.in_review(figures)
     assert (shown.number, shown.tone) == ("2", "warn")
     assert shown.more == "oldest: 4\xa0hours · nearest deadline in 5\xa0hours"
+
+
+def test_reports_wait_in_review_beside_held_descriptions(viewers, ada):
+    factories.create_held(ada)
+    reported = factories.create_reported(ada)
+    deadline = timezone.now() + timedelta(hours=1)
+    ReviewItem.objects.filter(pk=reported.pk).update(deadline_at=deadline)
+    review = viewers.get("/admin/").context["figures"].review
+    assert (review.count, review.deadline) == (2, deadline)
 
 
 def test_a_deadline_that_has_passed_says_so():
