@@ -1,8 +1,8 @@
 """Belongings: every row that the pages show to its person, as plain data for the export.
 
-Knows the nouns, `opening`, `reviewing` and allauth's. Rows come one by one, whatever their number. Other people
-are not in them: neither who of staff decided, nor who reported, nor what staff wrote for one
-another.
+Knows the nouns, `opening`, `reviewing` and allauth's. Rows come one by one, whatever their number.
+Other people are not in them: neither who of staff decided, nor who reported, nor what staff wrote
+for one another.
 """
 
 from collections.abc import Iterator
