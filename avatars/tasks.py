@@ -25,7 +25,7 @@ from avatars import (
     takedowns,
     watching,
 )
-from avatars.models import AvatarRequest, State
+from avatars.models import AvatarRequest, State, Takedown
 from avatars.models.exports import BUILD_LIMIT
 
 logger = logging.getLogger("likeness.engine")
@@ -114,6 +114,7 @@ def make_exports() -> None:
 @shared_task
 def look_after_takedowns() -> None:
     takedowns.call_staff(timezone.now())
+    Takedown.objects.forget_senders(timezone.now())
     replies.send_due()
 
 

@@ -62,7 +62,10 @@ class ReportForm(forms.Form):
     contact = forms.EmailField(
         label=_("Your e-mail"),
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
-        help_text=_("For our answer. The person who made the picture does not see it."),
+        help_text=_(
+            "For our answer. The person who made the picture does not see it, and we delete it "
+            "with your name a year after our decision."
+        ),
         error_messages={"required": _("We need an address to answer to.")},
     )
     name = forms.CharField(

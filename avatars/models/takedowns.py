@@ -28,6 +28,10 @@ URGENT = timedelta(hours=6)
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 NUMBER_GROUPS, GROUP_LETTERS = 4, 4
 
+# How long we know who sent a notice after it was decided: the time in which either side may ask
+# again. The decision itself stays.
+SENDER_PERIOD = timedelta(days=365)
+
 NAME_LETTERS, WORDS_LETTERS = 120, 3000
 REASON_LETTERS = 300  # as many as a Decision holds
 
@@ -71,6 +75,11 @@ class TakedownQuerySet(models.QuerySet["Takedown"]):
     def uncalled(self, now: datetime) -> "TakedownQuerySet":
         """Nearly due, and staff have not been called yet."""
         return self.filter(state=TakedownState.OPEN, called_at=None, deadline_at__lte=now + URGENT)
+
+    def forget_senders(self, now: datetime) -> int:
+        """Name, address and words of those decided long ago go, and their links."""
+        old = self.filter(decided_at__lte=now - SENDER_PERIOD, mail_due_at=None)
+        return old.exclude(contact="").update(name="", contact="", what="", links="")
 
 
 class Takedown(models.Model):

@@ -605,3 +605,18 @@ def test_its_owner_reads_why_and_what_it_cost(client, avatar, ada, ben, mo, give
 def test_the_journal_still_writes_after_a_removal(avatar, mo, ada):
     remove(avatar, mo)
     assert journal.write("avatars", "webp", b"x", ada, timezone.now()).pk
+
+
+def test_who_sent_a_notice_is_forgotten_a_year_after_the_decision(avatar, ben, mo):
+    open_still = factories.create_takedown(hang_portrait(ben))
+    old = factories.create_takedown(avatar)
+    accept(old, mo)
+    replies.send_due()
+    later = timezone.now() + timedelta(days=365)
+    assert Takedown.objects.forget_senders(later - timedelta(hours=1)) == 0
+    assert Takedown.objects.forget_senders(later) == 1
+    old.refresh_from_db()
+    assert (old.name, old.contact, old.what, old.links) == ("", "", "", "")
+    assert (old.state, old.category) == (Takedown.State.REMOVED, Category.PEOPLE)
+    open_still.refresh_from_db()
+    assert open_still.contact == "cleo@example.org"

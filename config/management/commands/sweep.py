@@ -20,6 +20,7 @@ from django.db import connections
 from django.utils import timezone
 
 from avatars import generation, notices, replies, takedowns
+from avatars.models import Takedown
 from config.celery import app
 
 logger = logging.getLogger("likeness.engine")
@@ -113,6 +114,7 @@ class Command(BaseCommand):
             hands.finish_all()
             notices.send_due()
             takedowns.call_staff(timezone.now())
+            Takedown.objects.forget_senders(timezone.now())
             replies.send_due()
             return
         leaving = threading.Event()
