@@ -35,36 +35,21 @@ def suspend(person: User, *, actor: User | None, reason: str, now: datetime) -> 
 
 def lift(person: User, *, actor: User | None, reason: str) -> bool:
     """Suspended no more."""
-    suspended = User.objects.filter(pk=person.pk, suspended_at__isnull=False)
-    with transaction.atomic():
-        if not suspended.update(suspended_at=None):
-            return False
-        decide(
-            actor,
-            "suspension_lifted",
-            person=person,
-            reason=reason,
-            before={"suspended": True},
-            after={"suspended": False},
-        )
-    return True
+    return _allow(person, "suspended", "suspension_lifted", actor, reason)
 
 
 def let_share(person: User, *, actor: User | None, reason: str) -> bool:
     """What moderators stopped may be shared again, by new links and by those that still stand."""
+    return _allow(person, "sharing_stopped", "sharing_allowed", actor, reason)
+
+
+def _allow(person: User, what: str, act: str, actor: User | None, reason: str) -> bool:
+    kept_from = User.objects.filter(pk=person.pk, **{f"{what}_at__isnull": False})
     with transaction.atomic():
-        if not User.objects.filter(pk=person.pk, sharing_stopped_at__isnull=False).update(
-            sharing_stopped_at=None
-        ):
+        if not kept_from.update(**{f"{what}_at": None}):
             return False
-        decide(
-            actor,
-            "sharing_allowed",
-            person=person,
-            reason=reason,
-            before={"sharing_stopped": True},
-            after={"sharing_stopped": False},
-        )
+        before, after = {what: True}, {what: False}
+        decide(actor, act, person=person, reason=reason, before=before, after=after)
     return True
 
 

@@ -13,17 +13,10 @@ from accounts.models import User
 from avatars import exporting, journal, safekeeping
 from avatars.models import Export, FacePhoto, State, StoredFile
 from tests import factories
-from tests.faults.pairs import Scene, opened, play
+from tests.faults.pairs import Scene, play
 from tests.faults.stage import Act
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def scene(monkeypatch, request):
-    with opened(monkeypatch) as scene:
-        yield scene
-        request.node.user_properties.append(("orders", scene.orders))
 
 
 def erases(scene: Scene) -> object:

@@ -19,7 +19,6 @@ from tests.faults.pairs import (
     Scene,
     advancing,
     nothing_starts,
-    opened,
     play,
     running_out,
     slots_are_free,
@@ -27,13 +26,6 @@ from tests.faults.pairs import (
 from tests.faults.stage import Act
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def scene(monkeypatch, request):
-    with opened(monkeypatch) as scene:
-        yield scene
-        request.node.user_properties.append(("orders", scene.orders))
 
 
 def closes(scene: Scene) -> Act:

@@ -13,7 +13,7 @@ from accounts.models import Decision, Transfer, User
 from avatars import delivery, generation, intervening
 from avatars.models import Avatar, AvatarRequest, State
 from tests import factories
-from tests.faults.pairs import advancing, opened, play, play_on
+from tests.faults.pairs import advancing, play, play_on
 from tests.faults.stage import Act
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,11 +22,9 @@ FAILED = "request_failed"
 
 
 @pytest.fixture
-def scene(monkeypatch, request):
-    with opened(monkeypatch) as scene:
-        scene.lead = factories.create_user(is_staff=True, is_superuser=True)
-        yield scene
-        request.node.user_properties.append(("orders", scene.orders))
+def scene(scene):
+    scene.lead = factories.create_user(is_staff=True, is_superuser=True)
+    return scene
 
 
 def failing(scene, pk: int) -> Act:

@@ -22,17 +22,10 @@ from avatars.models import (
     StoredFile,
 )
 from avatars.models.attempts import Outcome
-from tests.faults.pairs import Scene, advancing, opened, play, running_out, taking_over
+from tests.faults.pairs import Scene, advancing, play, running_out, taking_over
 from tests.faults.stage import Act, every_order
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def scene(monkeypatch, request):
-    with opened(monkeypatch) as scene:
-        yield scene
-        request.node.user_properties.append(("orders", scene.orders))
 
 
 def ringing(pk: int, job_id: str = "") -> Act:

@@ -15,7 +15,6 @@ from tests.faults.pairs import (
     Scene,
     advancing,
     nothing_starts,
-    opened,
     play,
     running_out,
     slots_are_free,
@@ -24,13 +23,6 @@ from tests.faults.pairs import (
 from tests.faults.stage import Act
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def scene(monkeypatch, request):
-    with opened(monkeypatch) as scene:
-        yield scene
-        request.node.user_properties.append(("orders", scene.orders))
 
 
 def erasing(scene: Scene) -> Act:
