@@ -57,6 +57,7 @@ class Limit:
 MAKING = Limit("making", 10, MINUTE)
 UPLOADS = Limit("photos", 20, HOUR)
 LINKS = Limit("links", 30, HOUR)
+APPEALS = Limit("appeals", 5, HOUR)  # by whose it is, signed in or by their letter
 REPORTS = Limit("reports", 5, HOUR)  # by address, whoever is signed in
 CHECKOUTS = Limit("checkouts", 10, HOUR)
 QUESTIONS = Limit("stripe", 120, HOUR)  # that reading pages asks of Stripe

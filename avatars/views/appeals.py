@@ -12,15 +12,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from accounts.limits import Limit
+from accounts.limits import APPEALS
 from accounts.models import User
 from avatars import appealing, words
 from avatars.appealing import Matter, Standing
 from avatars.forms import AppealForm
 from avatars.models import AvatarRequest
 from avatars.views.sharing import unlisted
-
-APPEALS = Limit("appeals", 5, 3600)
 
 
 @unlisted
