@@ -50,6 +50,7 @@ def test_this_often_may_anybody_do_what():
         "making": (10, 60),
         "photos": (20, 3600),
         "links": (30, 3600),
+        "appeals": (5, 3600),
         "reports": (5, 3600),
         "checkouts": (10, 3600),
         "stripe": (120, 3600),
