@@ -11,6 +11,14 @@ from config import standins
 from config.standins.face_gen import FaceGen
 from tests import factories
 
+# Files whose tests start processes or die at every crossing: first, so that at the end no worker
+# waits for the other's longest file.
+LONG = ("tests/journeys/", "tests/faults/", "tests/test_embedded.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
 
 @pytest.fixture(autouse=True)
 def _fresh_cache():
