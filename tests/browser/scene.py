@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from avatars import intervening, moderation
-from avatars.models import Avatar, AvatarRequest, FacePhoto, Reason, ReviewKind, State
+from avatars.models import Avatar, AvatarRequest, FacePhoto, Reason, ReviewItem, ReviewKind, State
 from config.demo import ADA, MO
 from tests.factories import create_held, create_request, create_share, create_takedown
 
@@ -23,9 +23,9 @@ def play() -> None:
     photo = FacePhoto.objects.filter(user=ada).first()
     hung = list(Avatar.objects.shown().filter(user=ada).order_by("pk"))
     urgent = create_held(ada, "as Taylor Swift on stage, singing", photo=photo)
-    AvatarRequest.objects.filter(pk=urgent.request_id).update(
-        deadline_at=now + timedelta(minutes=40)
-    )
+    soon = {"deadline_at": now + timedelta(minutes=40)}
+    AvatarRequest.objects.filter(pk=urgent.request_id).update(**soon)
+    ReviewItem.objects.filter(pk=urgent.pk).update(**soon)
     create_held(ada, "as Emma Watson in a library", photo=photo)
     moderation.put_on_desk(
         ReviewKind.REPORT, avatar=hung[0], why="This is me and I did not agree", category="people"
