@@ -3,6 +3,8 @@
 Knows the factories and the stand-ins.
 """
 
+import os
+
 import pytest
 from django.core.cache import cache
 
@@ -11,6 +13,8 @@ from config import standins
 from config.standins.face_gen import FaceGen
 from tests import factories
 
+# It starts sites that bring their own SQLite, so once is enough.
+collect_ignore = ["test_embedded.py"] if os.environ.get("TEST_DATABASE") == "postgres" else []
 # Files whose tests start processes or die at every crossing: first, so that at the end no worker
 # waits for the other's longest file.
 LONG = ("tests/journeys/", "tests/faults/", "tests/test_embedded.py")
