@@ -60,6 +60,7 @@ def desk(context: BrowserContext, site: Site) -> Page:
 
 
 def press(page: Page, *keys: str) -> None:
+    page.wait_for_load_state()  # its words are there before its script listens
     for key in keys:
         page.keyboard.press(key)
 
